@@ -1,0 +1,61 @@
+#pragma once
+
+#include "protocols/platform/memory.hpp"
+#include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/event_channels.hpp"
+#include "protocols/xenbus/grant_table.hpp"
+#include "protocols/xenbus/hypercalls.hpp"
+#include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/store_client.hpp"
+
+namespace ringside::xenbus {
+
+/// XENBUS itself: shared info, grant table, event channels and store of one domain.
+///
+/// Its destruction gives back all it took, so that another driver can start afresh; every
+/// cache, channel, watch and device made from it must be gone by then.
+class Bus {
+ public:
+  static Result<platform::Box<Bus>> create(platform::Platform& platform, Hypercall& hypercall);
+
+  Bus(platform::Platform& platform, Hypercall& hypercall);  ///< see create()
+  Bus(const Bus&) = delete;
+  Bus& operator=(const Bus&) = delete;
+  ~Bus();
+
+  Services services() { return {platform_, grants_, events_, store_}; }
+  GrantTable& grants() { return grants_; }
+  EventChannels& events() { return events_; }
+  StoreClient& store() { return store_; }
+
+ private:
+  /// The shared info page, put where it can be seen for as long as this lives.
+  class SharedInfo {
+   public:
+    SharedInfo(platform::Platform& platform, Hypercalls& xen) : platform_(platform), xen_(xen) {}
+    SharedInfo(const SharedInfo&) = delete;
+    SharedInfo& operator=(const SharedInfo&) = delete;
+    ~SharedInfo();
+    Status start();
+    std::byte* address() const { return address_; }
+
+   private:
+    platform::Platform& platform_;
+    Hypercalls& xen_;
+    platform::Frame frame_ = 0;
+    bool reserved_ = false;
+    bool placed_ = false;
+    std::byte* address_ = nullptr;
+  };
+
+  Status start();
+
+  platform::Platform& platform_;
+  Hypercalls xen_;
+  SharedInfo shared_info_;
+  GrantTable grants_;
+  EventChannels events_;
+  StoreClient store_;
+};
+
+}  // namespace ringside::xenbus

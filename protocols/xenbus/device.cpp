@@ -1,0 +1,355 @@
+#include "protocols/xenbus/device.hpp"
+
+namespace ringside::xenbus {
+
+namespace {
+
+// XENBUS-001: anything else is no state at all.
+DeviceState state_from(std::string_view text) {
+  const uint64_t value = parse_number(text).value_or(0);
+  const bool known = value <= static_cast<uint64_t>(DeviceState::kReconfigured);
+  return known ? static_cast<DeviceState>(value) : DeviceState::kUnknown;
+}
+
+bool has_features(DeviceState state) {
+  // XENBUS-006: a back end may skip InitWait.
+  return state == DeviceState::kInitWait || state == DeviceState::kInitialised;
+}
+
+bool is_ending(DeviceState state) {
+  return state == DeviceState::kClosing || state == DeviceState::kClosed;
+}
+
+bool is_beginning(DeviceState state) {
+  return state == DeviceState::kInitialising || state == DeviceState::kInitWait;
+}
+
+}  // namespace
+
+Device::Device(const Services& services, DeviceProfile profile, DeviceDriver& driver)
+    : services_(services), profile_(profile), driver_(driver) {}
+
+Result<platform::Box<Device>> Device::create(const Services& services, std::string_view path,
+                                             DeviceProfile profile, DeviceDriver& driver) {
+  auto device = platform::Box<Device>::create(services.platform, services, profile, driver);
+  if (!device) return device.status();
+  const Status status = (*device)->prepare_to_run(path);
+  if (!ok(status)) return status;
+  return *std::move(device);
+}
+
+Status Device::prepare_to_run(std::string_view path) {
+  auto copy = platform::Buffer::copy(services_.platform, path);
+  if (!copy) return copy.status();
+  auto connected = services_.platform.create_event();
+  if (!connected) return connected.status();
+  auto closed = services_.platform.create_event();
+  if (!closed) return closed.status();
+  auto work = services_.platform.create_work(Delegate::to<&Device::run>(*this), 0);
+  if (!work) return work.status();
+  path_ = *std::move(copy);
+  connected_ = *std::move(connected);
+  closed_ = *std::move(closed);
+  work_ = *std::move(work);
+  return Status::kOk;
+}
+
+Device::~Device() {
+  if (!work_) return;
+  // A watch that fires while this waits queues the work again: such a run must not begin.
+  leaving_.store(true);
+  work_->cancel();
+  frontend_watch_.reset();
+  backend_watch_.reset();
+  work_->cancel();
+  const Phase phase = phase_.load();
+  stop_driver();
+  if (phase != Phase::kStopped && phase != Phase::kClosed) write_state(DeviceState::kClosed);
+  release_driver();
+}
+
+DeviceState Device::state() const { return state_.load(); }
+DeviceState Device::backend_state() const { return backend_state_.load(); }
+platform::Event& Device::connected() { return *connected_; }
+platform::Event& Device::closed() { return *closed_; }
+
+Status Device::start() {
+  if (phase_.load() != Phase::kStopped) return Status::kBusy;
+  const Node node = frontend();
+  const auto own = node.read("state");
+  if (own) state_.store(state_from(own->view()));
+  const Node backend_key = node.child("backend");
+  auto watch =
+      services_.store.watch(backend_key.path(), Delegate::to<&Device::frontend_fired>(*this));
+  if (!watch) return watch.status();
+  frontend_watch_ = *std::move(watch);
+  initialise();
+  work_->queue();
+  return Status::kOk;
+}
+
+void Device::close() {
+  close_wanted_.store(true);
+  work_->queue();
+}
+
+Status Device::reopen() {
+  if (phase_.load() != Phase::kClosed) return Status::kBusy;
+  const auto path = frontend().read("backend");
+  if (!path) return path.status() == Status::kNotFound ? Status::kClosed : path.status();
+  const auto backend = look(path->view());
+  if (!backend) return backend.status();
+  // XENBUS-014: an offline back end will not answer any more.
+  if (!backend->present || !backend->online) return Status::kClosed;
+  close_wanted_.store(false);
+  open_wanted_.store(true);
+  work_->queue();
+  return Status::kOk;
+}
+
+void Device::fail(Status why) {
+  Status none = Status::kOk;
+  failure_.compare_exchange_strong(none, why);
+  work_->queue();
+}
+
+void Device::backend_fired() {
+  changed_.store(true);
+  work_->queue();
+}
+
+void Device::run() {
+  if (leaving_.load()) return;
+  // While this waits for the store the work item may be started again; one at a time.
+  if (runs_wanted_.fetch_add(1) != 0) return;
+  unsigned seen;
+  do {
+    seen = runs_wanted_.load();
+    run_once();
+  } while (runs_wanted_.fetch_sub(seen) != seen);
+}
+
+void Device::run_once() {
+  if (phase_.load() == Phase::kStopped) return;
+  const bool changed = changed_.exchange(false);
+  if (open_wanted_.exchange(false) && phase_.load() == Phase::kClosed) {
+    reconnect_ = true;
+    initialise();
+  }
+  const Status failure = failure_.exchange(Status::kOk);
+  if (!ok(failure)) give_up(failure);
+  if (close_wanted_.exchange(false)) {
+    reconnect_ = false;
+    restart_ = false;
+    begin_close();
+  }
+
+  const Status found = find_backend();
+  if (!ok(found) && found != Status::kNotFound && found != Status::kClosed) return;
+  const auto backend = ok(found) ? look(backend_path_.view()) : Result<Backend>(Backend{});
+  if (!backend) return;
+  backend_state_.store(backend->state);
+
+  // One look may carry several steps, when the back end needn't be waited for.
+  Phase before;
+  unsigned steps = 0;
+  do {
+    before = phase_.load();
+    advance(*backend, changed);
+  } while (phase_.load() != before && ++steps < 8);
+}
+
+Status Device::find_backend() {
+  const Node node = frontend();
+  auto path = node.read("backend");
+  if (!path) return path.status();
+  // XENBUS-013: both may be others after a migration.
+  backend_domain_ = static_cast<DomainId>(node.read_number("backend-id", 0));
+  if (path->view() == backend_path_.view() && backend_watch_) return Status::kOk;
+  backend_watch_.reset();
+  backend_path_ = *std::move(path);
+  auto watch =
+      services_.store.watch(backend_path_.view(), Delegate::to<&Device::backend_fired>(*this));
+  if (!watch) return watch.status();
+  backend_watch_ = *std::move(watch);
+  return Status::kOk;
+}
+
+Result<Device::Backend> Device::look(std::string_view backend_path) const {
+  const Node node(services_.store, kNoTransaction, backend_path);
+  const auto state = node.read("state");
+  // XENBUS-011: a directory that is gone, or cannot be reached any more. What is missing below
+  // a directory that we may not read is denied to us.
+  const Status why = state.status();
+  const bool gone = why == Status::kNotFound || why == Status::kAccessDenied;
+  if (gone || why == Status::kClosed) return Backend{};
+  if (!state) return why;
+  return Backend{.present = true,
+                 .online = node.read_flag("online", true),
+                 .state = state_from(state->view())};
+}
+
+void Device::advance(const Backend& backend, bool changed) {
+  switch (phase_.load()) {
+    case Phase::kStopped: return;
+    case Phase::kInitialising: return on_initialising(backend);
+    case Phase::kPublished: return on_published(backend);
+    case Phase::kConnected: return on_connected(backend, changed);
+    case Phase::kClosing: return on_closing(backend);
+    case Phase::kLeaving: return on_leaving(backend);
+    case Phase::kClosed: return on_closed(backend);
+  }
+}
+
+void Device::on_initialising(const Backend& backend) {
+  // XENBUS-010: offline means unplug, whatever the state.
+  if (!backend.present || !backend.online) return begin_close();
+  // XENBUS-003: features are there from InitWait on.
+  if (has_features(backend.state)) return negotiate();
+  // An earlier driver's connection, left open: it has to end before ours begins.
+  if (backend.state == DeviceState::kConnected || backend.state == DeviceState::kClosing) {
+    restart_ = true;
+    begin_close();
+  }
+}
+
+void Device::on_published(const Backend& backend) {
+  if (!backend.present || !backend.online || is_ending(backend.state)) return begin_close();
+  if (backend.state != DeviceState::kConnected) return;
+  // XENBUS-005: only now are the device's properties there.
+  const Status status = driver_.connect(backend_node());
+  if (!ok(status)) return give_up(status);
+  enter(Phase::kConnected, DeviceState::kConnected);
+  connected_->signal();
+}
+
+void Device::on_connected(const Backend& backend, bool changed) {
+  if (!backend.present || !backend.online || is_ending(backend.state)) return begin_close();
+  if (is_beginning(backend.state)) {
+    // A new back end took the place of ours, and knows nothing of our grants.
+    restart_ = true;
+    return begin_close();
+  }
+  // XENBUS-016: the same state again is no second connection. XENBUS-015: nor is any other.
+  if (changed) driver_.backend_changed(backend_node());
+}
+
+bool Device::nothing_shared(const Backend& backend) const {
+  return !backend.present || (!published_ && !restart_);
+}
+
+void Device::on_closing(const Backend& backend) {
+  // XENBUS-008: Closed follows the back end's own Closing.
+  back_end_left_ = is_ending(backend.state);
+  if (back_end_left_ || nothing_shared(backend)) enter(Phase::kLeaving, DeviceState::kClosed);
+}
+
+void Device::on_leaving(const Backend& backend) {
+  const bool came_back = back_end_left_ && is_beginning(backend.state);
+  const bool closed = backend.state == DeviceState::kClosed;
+  if (!closed && !came_back && !nothing_shared(backend)) return;
+  // XENBUS-009: the back end has let go of rings and channels, or is no more.
+  release_driver();
+  phase_.store(Phase::kClosed);
+  closed_->signal();
+}
+
+void Device::on_closed(const Backend& backend) {
+  // XENBUS-010, XENBUS-014: only an online back end is worth another try.
+  if (!reconnect_ || !backend.present || !backend.online) return;
+  if (restart_ || backend.state == DeviceState::kInitWait) initialise();
+}
+
+void Device::initialise() {
+  // XENBUS-012: the back end answers Initialising with InitWait.
+  closed_->reset();
+  restart_ = false;
+  back_end_left_ = false;
+  enter(Phase::kInitialising, DeviceState::kInitialising);
+}
+
+void Device::negotiate() {
+  prepared_ = true;
+  Status status = driver_.prepare(backend_domain_, backend_node());
+  if (ok(status)) status = publish_all();
+  if (!ok(status)) return give_up(status);
+  // XENBUS-004: which state this is depends on the kind of device.
+  state_.store(profile_.published);
+  phase_.store(Phase::kPublished);
+}
+
+Status Device::publish_all() {
+  // XENBUS-007: the back end sees all of the keys and the state, or nothing.
+  for (unsigned i = 0; i < kMaxCommitTries; ++i) {
+    const auto transaction = services_.store.begin();
+    if (!transaction) return transaction.status();
+    const Node node = frontend(*transaction);
+    Status status = driver_.publish(node);
+    if (ok(status)) {
+      status = node.write_number("state", static_cast<uint64_t>(profile_.published));
+    }
+    if (ok(status)) {
+      published_ = true;
+      status = services_.store.commit(*transaction);
+      if (ok(status)) return Status::kOk;
+    } else {
+      services_.store.abort(*transaction);
+    }
+    if (status != Status::kAgain) return status;
+    published_ = false;
+  }
+  return Status::kAgain;
+}
+
+void Device::give_up(Status why) {
+  (void)frontend().write("error", to_string(why));
+  reconnect_ = false;
+  restart_ = false;
+  begin_close();
+}
+
+void Device::begin_close() {
+  const Phase phase = phase_.load();
+  if (phase != Phase::kInitialising && phase != Phase::kPublished && phase != Phase::kConnected) {
+    return;
+  }
+  connected_->reset();
+  stop_driver();
+  if (!published_) release_driver();
+  enter(Phase::kClosing, DeviceState::kClosing);
+}
+
+void Device::stop_driver() {
+  if (prepared_ && !stopped_) driver_.stop();
+  stopped_ = true;
+}
+
+void Device::release_driver() {
+  if (prepared_) driver_.release();
+  prepared_ = false;
+  stopped_ = false;
+  published_ = false;
+}
+
+void Device::enter(Phase phase, DeviceState state) {
+  if (state_.load() != state) write_state(state);
+  state_.store(state);
+  phase_.store(phase);
+}
+
+void Device::write_state(DeviceState state) {
+  const Node node = frontend();
+  // A write would bring back the directory of a device that the toolstack has removed.
+  if (node.read("state").status() == Status::kNotFound) return;
+  (void)node.write_number("state", static_cast<uint64_t>(state));
+}
+
+Node Device::frontend(Transaction transaction) const {
+  return {services_.store, transaction, path_.view()};
+}
+
+Node Device::backend_node() const {
+  return {services_.store, kNoTransaction, backend_path_.view()};
+}
+
+}  // namespace ringside::xenbus

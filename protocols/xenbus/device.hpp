@@ -1,0 +1,162 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/node.hpp"
+
+namespace ringside::xenbus {
+
+/// XenbusState of xen/io/xenbus.h; a value outside the list reads as kUnknown. [XENBUS-001]
+enum class DeviceState : uint8_t {
+  kUnknown,
+  kInitialising,
+  kInitWait,
+  kInitialised,
+  kConnected,
+  kClosing,
+  kClosed,
+  kReconfiguring,
+  kReconfigured,
+};
+
+/// What a kind of device (vif, vbd) does at each step of the xenbus handshake.
+///
+/// All calls come at passive level, one at a time, from the device's work item.
+class DeviceDriver {
+ public:
+  /// The back end has published its features (InitWait or later): read them, choose, and
+  /// allocate rings, grants and event channels for `backend_domain`. [XENBUS-003]
+  virtual Status prepare(DomainId backend_domain, const Node& backend) = 0;
+  /// Write the transport nodes through `frontend`, which is inside a transaction. May be
+  /// called again when the transaction conflicts. [XENBUS-007]
+  virtual Status publish(const Node& frontend) = 0;
+  /// The back end is Connected and its device properties can be read. [XENBUS-005]
+  virtual Status connect(const Node& backend) = 0;
+  /// A node of the connected back end changed (online resize, carrier).
+  virtual void backend_changed(const Node& backend) = 0;
+  /// No new requests from now on; those under way may still be answered.
+  virtual void stop() = 0;
+  /// The back end is Closed or gone: complete what is outstanding exactly once, then revoke
+  /// every grant and close every channel. Also called after a failed prepare(). [XENBUS-009]
+  virtual void release() = 0;
+
+ protected:
+  ~DeviceDriver() = default;
+};
+
+/// How a kind of device runs the handshake.
+struct DeviceProfile {
+  /// The state that goes with the transport nodes: kInitialised for blkif, kConnected for
+  /// netif. [XENBUS-004]
+  DeviceState published;
+};
+
+/// The xenbus state machine of one front end.
+///
+/// Driven by watches on its own and the back end's directory through one work item; never
+/// waits for the back end. Source: xen/io/xenbus.h, blkif.h "State diagrams".
+class Device {
+ public:
+  /// `path` is the front end's directory relative to the domain, such as "device/vif/0".
+  /// Devices of one bus must be gone before it. kNoMemory.
+  static Result<platform::Box<Device>> create(const Services& services, std::string_view path,
+                                              DeviceProfile profile, DeviceDriver& driver);
+  Device(const Services& services, DeviceProfile profile, DeviceDriver& driver);  ///< see create()
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  /// Passive level. What was not closed is stopped and released without the back end's say.
+  ~Device();
+
+  /// Registers the watches and lets the handshake begin.
+  Status start();
+  /// Closing -> Closed: returns at once; closed() is signalled when release() has run.
+  void close();
+  /// Closed -> Initialising once more (driver reload, back-end restart). kBusy unless closed;
+  /// kClosed when the back end is gone or offline. [XENBUS-012, XENBUS-014]
+  Status reopen();
+  /// The peer broke the protocol: stop, write the `error` node, close. Any level.
+  void fail(Status why);
+
+  DeviceState state() const;
+  DeviceState backend_state() const;
+  platform::Event& connected();  ///< set while both sides are Connected
+  platform::Event& closed();     ///< set while Closed and released
+
+ private:
+  /// Where this side is in the handshake; finer than the state the store shows.
+  enum class Phase : uint8_t {
+    kStopped,       ///< start() was not called yet
+    kInitialising,  ///< waiting for the back end's features
+    kPublished,     ///< waiting for the back end to be Connected
+    kConnected,
+    kClosing,  ///< waiting for the back end to be Closing or further
+    kLeaving,  ///< Closed is written; waiting for the back end to be Closed
+    kClosed,
+  };
+  /// The back end as one look at its directory shows it.
+  struct Backend {
+    bool present = false;
+    bool online = false;
+    DeviceState state = DeviceState::kUnknown;
+  };
+  static constexpr unsigned kMaxCommitTries = 32;
+
+  Status prepare_to_run(std::string_view path);
+  void run();
+  void run_once();
+  void backend_fired();
+  void frontend_fired() { work_->queue(); }
+  Status find_backend();
+  Result<Backend> look(std::string_view backend_path) const;
+  void advance(const Backend& backend, bool changed);
+  void on_initialising(const Backend& backend);
+  void on_published(const Backend& backend);
+  void on_connected(const Backend& backend, bool changed);
+  void on_closing(const Backend& backend);
+  void on_leaving(const Backend& backend);
+  void on_closed(const Backend& backend);
+  bool nothing_shared(const Backend& backend) const;
+  void negotiate();
+  Status publish_all();
+  void begin_close();
+  void give_up(Status why);
+  void stop_driver();
+  void release_driver();
+  void initialise();
+  void enter(Phase phase, DeviceState state);
+  void write_state(DeviceState state);
+  Node frontend(Transaction transaction = kNoTransaction) const;
+  Node backend_node() const;
+
+  Services services_;
+  DeviceProfile profile_;
+  DeviceDriver& driver_;
+  platform::Buffer path_;
+  platform::Buffer backend_path_;
+  DomainId backend_domain_ = 0;
+  std::atomic<Phase> phase_ = Phase::kStopped;
+  bool prepared_ = false;       ///< the driver holds resources
+  bool stopped_ = false;        ///< and takes no more requests
+  bool published_ = false;      ///< the back end may use them
+  bool reconnect_ = true;       ///< come back when the back end does
+  bool restart_ = false;        ///< come back as soon as Closed
+  bool back_end_left_ = false;  ///< it has answered our Closing
+  std::atomic<unsigned> runs_wanted_ = 0;
+  std::atomic<bool> changed_ = false;
+  std::atomic<bool> leaving_ = false;  ///< being destroyed: nothing is begun any more
+  std::atomic<bool> close_wanted_ = false;
+  std::atomic<bool> open_wanted_ = false;
+  std::atomic<Status> failure_ = Status::kOk;
+  std::atomic<DeviceState> state_ = DeviceState::kUnknown;
+  std::atomic<DeviceState> backend_state_ = DeviceState::kUnknown;
+  Owned<platform::Event> connected_;
+  Owned<platform::Event> closed_;
+  Owned<platform::Work> work_;
+  Owned<Watch> frontend_watch_;
+  Owned<Watch> backend_watch_;
+};
+
+}  // namespace ringside::xenbus

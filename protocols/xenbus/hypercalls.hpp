@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#include "protocols/platform/platform.hpp"
+#include "protocols/platform/xen.hpp"
+#include "protocols/xenbus/hypercall.hpp"
+#include "protocols/xenbus/interfaces/events.hpp"
+#include "protocols/xenbus/interfaces/grants.hpp"
+
+namespace ringside::xenbus {
+
+/// The Status for a hypercall's -errno; kOk for anything >= 0. Source: xen/errno.h.
+Status status_of(int64_t result);
+
+/// The hypercalls XENBUS makes, typed; all of them act on the calling domain.
+class Hypercalls {
+ public:
+  struct GrantTableSize {
+    uint32_t frames = 0;      ///< in use now
+    uint32_t max_frames = 0;  ///< as far as it may grow
+  };
+
+  explicit Hypercalls(Hypercall& xen) : xen_(xen) {}
+
+  /// Places Xen's own frame number `index` of `space` (XENMAPSPACE_*) at `where`.
+  Status add_to_physmap(unsigned space, uint64_t index, platform::Frame where);
+  Status remove_from_physmap(platform::Frame where);
+  /// HVMOP_get_param of HVM_PARAM_`parameter`.
+  Result<uint64_t> parameter(uint32_t parameter);
+  Result<GrantTableSize> grant_table_size();
+
+  Result<Port> alloc_unbound(DomainId peer);
+  Result<Port> bind_interdomain(DomainId peer, Port remote);
+  Status bind_vcpu(Port port, unsigned vcpu);
+  Status send(Port port);
+  /// Clears the mask bit, and raises the event again if it was pending.
+  Status unmask(Port port);
+  Status close(Port port);
+
+ private:
+  template <typename Argument>
+  int64_t operate(unsigned number, uint64_t command, Argument& argument);
+
+  Hypercall& xen_;
+};
+
+}  // namespace ringside::xenbus

@@ -1,0 +1,69 @@
+#include "protocols/xenbus/node.hpp"
+
+#include <charconv>
+#include <cstring>
+
+namespace ringside::xenbus {
+
+Result<uint64_t> parse_number(std::string_view text) {
+  if (text.ends_with('\0')) text.remove_suffix(1);
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return Status::kInvalidArgument;
+  return uint64_t{value};
+}
+
+Node::Node(Store& store, Transaction transaction, std::string_view path)
+    : store_(&store), transaction_(transaction) {
+  if (path.size() > kMaxPath) return;
+  std::memcpy(path_.data(), path.data(), path.size());
+  length_ = path.size();
+}
+
+Node Node::child(std::string_view key) const {
+  Node node = *this;
+  if (!valid() || length_ + 1 + key.size() > kMaxPath) {
+    node.length_ = 0;
+    return node;
+  }
+  node.path_[node.length_++] = '/';
+  std::memcpy(&node.path_[node.length_], key.data(), key.size());
+  node.length_ += key.size();
+  return node;
+}
+
+Result<platform::Buffer> Node::read(std::string_view key) const {
+  const Node node = child(key);
+  if (!node.valid()) return Status::kInvalidArgument;
+  return store_->read(transaction_, node.path());
+}
+
+uint64_t Node::read_number(std::string_view key, uint64_t fallback) const {
+  const auto text = read(key);
+  return text ? parse_number(text->view()).value_or(fallback) : fallback;
+}
+
+bool Node::read_flag(std::string_view key, bool fallback) const {
+  return read_number(key, fallback ? 1 : 0) != 0;
+}
+
+Status Node::write(std::string_view key, std::string_view value) const {
+  const Node node = child(key);
+  if (!node.valid()) return Status::kInvalidArgument;
+  return store_->write(transaction_, node.path(), value);
+}
+
+Status Node::write_number(std::string_view key, uint64_t value) const {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  return write(key, {digits.data(), static_cast<size_t>(end - digits.data())});
+}
+
+Status Node::remove(std::string_view key) const {
+  const Node node = child(key);
+  if (!node.valid()) return Status::kInvalidArgument;
+  return store_->remove(transaction_, node.path());
+}
+
+}  // namespace ringside::xenbus

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "protocols/xenbus/interfaces/store.hpp"
+
+namespace ringside::xenbus {
+
+/// A directory of the store seen inside one transaction: typed reads with defaults, writes.
+///
+/// Cheap to copy and to make. A path longer than kMaxPath is refused by each operation
+/// with kInvalidArgument; no device's keys come near it.
+class Node {
+ public:
+  static constexpr size_t kMaxPath = 256;
+
+  Node(Store& store, Transaction transaction, std::string_view path);
+
+  /// An unsigned decimal number, or `fallback` when the key is absent or no number.
+  uint64_t read_number(std::string_view key, uint64_t fallback) const;
+  /// A number other than 0, or `fallback` when the key is absent or no number.
+  bool read_flag(std::string_view key, bool fallback) const;
+  Result<platform::Buffer> read(std::string_view key) const;
+  Status write_number(std::string_view key, uint64_t value) const;
+  Status write(std::string_view key, std::string_view value) const;
+  Status remove(std::string_view key) const;
+  /// This directory's child, for keys such as queue-N/tx-ring-ref.
+  Node child(std::string_view key) const;
+
+  std::string_view path() const { return {path_.data(), length_}; }
+
+ private:
+  bool valid() const { return length_ != 0; }
+
+  Store* store_;
+  Transaction transaction_;
+  std::array<char, kMaxPath> path_;
+  size_t length_ = 0;  ///< 0: the path did not fit
+};
+
+/// The whole of `text` as an unsigned decimal number (one NUL at its end is forgiven).
+Result<uint64_t> parse_number(std::string_view text);
+
+}  // namespace ringside::xenbus

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "protocols/platform/status.hpp"
+#include "protocols/platform/xen.hpp"
+
+namespace ringside::xenbus {
+
+/// The guest's end of the two byte rings it shares with xenstored.
+///
+/// Keeps its own two indices privately and believes the other two only within 0..1024
+/// bytes in flight. Source: xs_wire.h, xenstore-ring.txt. [STORE-005..008]
+class StoreRing {
+ public:
+  StoreRing() = default;
+  /// Starts where the page says that both rings are. [STORE-005]
+  explicit StoreRing(std::byte* page);
+
+  /// Copies as much of `bytes` as there is room for and publishes it. kPeerViolation when the
+  /// peer's index is out of bounds.
+  Result<size_t> write(std::span<const std::byte> bytes);
+  /// Takes as many bytes as there are, up to `room`.
+  Result<size_t> read(std::span<std::byte> room);
+
+  /// kClosed once xenstored has declared the connection dead. [STORE-021]
+  Status health() const;
+  bool idle() const;
+  /// xenstored understands a request to start afresh. [STORE-020]
+  bool can_reconnect() const;
+  bool reconnecting() const;
+  void request_reconnect();
+
+ private:
+  xenstore_domain_interface* page_ = nullptr;
+  uint32_t req_prod_ = 0;
+  uint32_t rsp_cons_ = 0;
+};
+
+}  // namespace ringside::xenbus

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "protocols/platform/memory.hpp"
+#include "protocols/ring/front_ring.hpp"
+#include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/node.hpp"
+#include "protocols/xenvbd/bounce.hpp"
+#include "protocols/xenvbd/client.hpp"
+#include "protocols/xenvbd/disk.hpp"
+#include "protocols/xenvbd/indirect.hpp"
+#include "protocols/xenvbd/request.hpp"
+#include "protocols/xenvbd/ring_area.hpp"
+#include "protocols/xenvbd/slots.hpp"
+#include "protocols/xenvbd/splitter.hpp"
+#include "protocols/xenvbd/wire.hpp"
+
+namespace ringside::xenvbd {
+
+/// Counters of one queue, over all its connections.
+struct Statistics {
+  uint64_t requests = 0;       ///< taken from the client
+  uint64_t completions = 0;    ///< given back to the client
+  uint64_t direct = 0;         ///< ring requests with their segments in the slot
+  uint64_t indirect = 0;       ///< ring requests with their segments in pages of their own
+  uint64_t segments = 0;       ///< of both kinds
+  uint64_t bounced = 0;        ///< segments that went through a bounce page
+  uint64_t ring_full = 0;      ///< times a request had to wait for a slot
+  uint64_t bad_responses = 0;  ///< of an id that is not outstanding, ignored
+  uint64_t fallbacks = 0;      ///< operations that the back end turned out not to support
+  uint64_t reissued = 0;       ///< requests sent again after a reconnect
+  uint64_t busy_grants = 0;    ///< grants that the back end still held when it answered
+};
+
+/// One blkif ring with its grants and event channel.
+///
+/// Belongs to one CPU: submit(), kick() and the event handler must run there and not overlap;
+/// nothing here takes a lock or allocates. Source: xen/io/blkif.h.
+class Queue {
+ public:
+  /// Called at dispatch level when the peer broke the protocol.
+  struct Owner {
+    virtual void queue_failed(Status why) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Queue(const xenbus::Services& services, unsigned index, Client& client, Owner& owner);
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  /// Takes `request`, in order; completed() ends it, possibly before submit() returns. What
+  /// doesn't fit on the ring waits, also for a reconnect. Not taken: kInvalidArgument (past
+  /// the disk's end, not a whole number of its sectors, segments that don't add up),
+  /// kReadOnly, kNotSupported (a discard), kClosed (never connected, or closed).
+  ///
+  /// A flush covers the writes completed before it was submitted. A discard is a hint: parts
+  /// of discard extents at its ends are left alone, unless it is secure.
+  Status submit(Request& request);
+  /// Shows the peer what was submitted since the last kick and notifies it if it asked.
+  void kick();
+
+  unsigned index() const { return index_; }
+  const Statistics& statistics() const { return statistics_; }
+  /// Slots of the ring of this connection.
+  uint32_t ring_size() const { return ring_.size(); }
+  /// `tap` sees the ring's traffic from now on; nullptr for none.
+  void attach(ring::Tap* tap);
+
+  // --- for the vbd, at passive level ----------------------------------------------------
+  Status create_parts();
+  Status prepare(xenbus::DomainId peer, uint32_t ring_page_order, uint16_t handle);
+  /// Writes this queue's transport nodes and removes those it does not use. [BLKIF-NEG-004]
+  Status publish(const xenbus::Node& directory) const;
+  /// The peer is connected: what waits is issued, or completed when it no longer fits.
+  Status start(const Disk& disk);
+  void resize(uint64_t sectors) { disk_.sectors = sectors; }
+  /// No more goes to the ring; answers are still taken.
+  void stop() { running_ = false; }
+  /// Takes everything back from the peer; what was under way waits to be issued again.
+  /// Memory the peer still maps is kept until it lets go. [BLKIF-IO-031]
+  void disconnect();
+  /// Nothing is under way with a peer, and disconnect() has nothing to end.
+  bool detached() const { return !channel_; }
+  /// Refuses requests from now on.
+  void refuse() { closed_ = true; }
+  /// Completes with kClosed all that waits, and what lingers once the peer lets go of it.
+  void close();
+
+  /// Operations the back end turned out not to support are missing here. [BLKIF-IO-017]
+  const Disk& disk() const { return disk_; }
+
+ private:
+  Status check(const Request& request) const;
+  Status check_segments(const Request& request) const;
+  void poll();
+  void timer_expired();
+  bool take_responses(uint32_t& budget);
+  Status judge(Slot& slot, int16_t response);
+  void finish(uint32_t index, Status status);
+  void release_slot(uint32_t index);
+  void release_lingering();
+  bool release_pieces(Slot& slot);
+  void settle(Request& request);
+  void complete(Request& request, Status status);
+  void pump();
+  bool issue(Request& request);
+  bool issue_data(Request& request);
+  bool issue_flush(Request& request);
+  bool issue_discard(Request& request);
+  std::optional<uint32_t> take_slot(Request& request, uint8_t operation);
+  uint32_t fill(Request& request, Slot& slot, uint32_t limit);
+  bool add_piece(Request& request, Slot& slot);
+  void put_direct(uint32_t index, uint64_t sector, uint32_t count);
+  void put_indirect(uint32_t index, uint64_t sector, uint32_t count);
+  void recheck();
+  bool anything_held() const { return lingering_ > 0 || area_.held(); }
+
+  xenbus::Services services_;
+  unsigned index_;
+  Client& client_;
+  Owner& owner_;
+  Disk disk_;
+  xenbus::DomainId peer_ = 0;
+  uint16_t handle_ = 0;     ///< virtual device number [BLKIF-NEG-025]
+  bool running_ = false;    ///< requests may go to the ring
+  bool closed_ = true;      ///< requests are refused
+  bool pumping_ = false;    ///< a completion may submit(): the outer round sees to it
+  uint32_t lingering_ = 0;  ///< slots answered while the peer still held their memory
+  ring::Tap* tap_ = nullptr;
+  Owned<xenbus::GrantCache> grants_;
+  Owned<xenbus::EventChannel> channel_;
+  Owned<platform::Timer> timer_;
+  RingArea area_;
+  Ring ring_;
+  SlotTable slots_;
+  PiecePool pieces_;
+  BouncePool bounce_;
+  IndirectPool indirect_;
+  RequestList requests_;         ///< all that are taken and not completed
+  Request* unissued_ = nullptr;  ///< the first of them that is not wholly on the ring
+  Statistics statistics_;
+};
+
+}  // namespace ringside::xenvbd

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "protocols/platform/memory.hpp"
+#include "protocols/xenbus/device.hpp"
+#include "protocols/xenvbd/client.hpp"
+#include "protocols/xenvbd/disk.hpp"
+#include "protocols/xenvbd/queue.hpp"
+
+namespace ringside::xenvbd {
+
+/// The blkif front end: one disk of the guest.
+///
+/// Negotiates with the back end, owns the queues, follows the disk's size. Source:
+/// xen/io/blkif.h.
+class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
+ public:
+  /// `path` is the front end's directory relative to the domain, such as "device/vbd/51712".
+  /// `client` must outlive the vbd.
+  static Result<platform::Box<Vbd>> create(const xenbus::Services& services, std::string_view path,
+                                           Client& client);
+  Vbd(const xenbus::Services& services, std::string_view path, Client& client);
+  ~Vbd();
+
+  /// Lets the handshake begin; disk_changed() says when requests can be submitted.
+  Status start() { return device_->start(); }
+  /// Leaves the back end; what is not done by then completes with kClosed. On the queues'
+  /// CPU; device().closed() says when every request has been completed.
+  void close();
+  /// Connects again after it was closed or lost; what still waits is issued again, in order.
+  /// [BLKIF-IO-031]
+  Status reopen();
+  xenbus::Device& device() { return *device_; }
+
+  unsigned queue_count() const { return static_cast<unsigned>(queues_.size()); }
+  Queue& queue(unsigned index) { return *queues_[index]; }
+
+  const Disk& disk() const { return disk_; }
+  bool connected() const { return connected_; }
+
+ private:
+  Status create_parts();
+  Status prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend) override;
+  Status publish(const xenbus::Node& frontend) override;
+  Status connect(const xenbus::Node& backend) override;
+  void backend_changed(const xenbus::Node& backend) override;
+  void stop() override;
+  void release() override;
+  void queue_failed(Status why) override;
+
+  static constexpr size_t kMaxPath = 64;
+
+  xenbus::Services services_;
+  Client& client_;
+  std::array<char, kMaxPath> path_storage_{};
+  std::string_view path_;
+  platform::Array<platform::Box<Queue>> queues_;
+  platform::Box<xenbus::Device> device_;
+  Disk disk_;
+  bool connected_ = false;
+  bool closing_ = false;  ///< the client is leaving: nothing is to be issued again
+};
+
+}  // namespace ringside::xenvbd

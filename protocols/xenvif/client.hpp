@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "protocols/xenvif/packet.hpp"
+
+namespace ringside::xenvif {
+
+class Queue;
+
+enum class LinkState : uint8_t { kDown, kUp };
+
+/// What the owner of a vif (an NDIS miniport, a traffic generator) is told.
+///
+/// Queue calls come at dispatch level on the queue's CPU, or from within the client's own
+/// call of that queue; link_changed() and those of a closing device at passive level.
+class Client {
+ public:
+  /// The packet with this cookie is done, for whatever reason; its memory is the client's
+  /// again. Once for each packet that transmit() took, possibly before transmit() returns.
+  virtual void transmitted(Queue& queue, uint64_t cookie, TxStatus status) = 0;
+  /// transmit() answered kNoResources and there is room again.
+  virtual void room(Queue& queue) = 0;
+  /// `packet` is lent until Queue::give_back(), which may be called from here.
+  virtual void received(Queue& queue, const RxPacket& packet) = 0;
+  /// Packets can flow (both sides Connected, carrier present), or no longer.
+  virtual void link_changed(LinkState link) = 0;
+
+ protected:
+  ~Client() = default;
+};
+
+}  // namespace ringside::xenvif

@@ -1,0 +1,161 @@
+#include "protocols/xenvif/queue.hpp"
+
+#include "protocols/xenvif/keys.hpp"
+
+namespace ringside::xenvif {
+namespace {
+
+// What one event may cost at most before other work gets its turn (XSA-391). [EVTCHN-004]
+constexpr unsigned kBudget = 2 * kRingSlots;
+constexpr unsigned kMaxRounds = 4;
+
+// Every slot granted, every staging page, both rings, and pages kept back by a slow peer.
+constexpr uint32_t kGrantReserve = 512;
+constexpr uint32_t kGrantLimit = 2048;
+
+}  // namespace
+
+Queue::Queue(const xenbus::Services& services, unsigned index, Client& client, Owner& owner)
+    : services_(services),
+      index_(index),
+      owner_(owner),
+      transmitter_(services.platform, *this, client),
+      receiver_(services.platform, *this, client) {}
+
+Status Queue::transmit(const TxPacket& packet) {
+  if (!running_) return Status::kClosed;
+  return transmitter_.transmit(packet);
+}
+
+void Queue::flush() {
+  if (tx_channel_ && transmitter_.publish()) tx_channel_->notify();
+}
+
+void Queue::give_back(const RxPacket& packet) {
+  if (receiver_.give_back(packet)) notify_receiver();
+}
+
+Status Queue::prepare(xenbus::DomainId peer, const BackendFeatures& features,
+                      const Settings& settings) {
+  failed_ = false;
+  if (!timer_) {
+    auto timer =
+        services_.platform.create_timer(Delegate::to<&Queue::timer_expired>(*this), index_);
+    if (!timer) return timer.status();
+    timer_ = *std::move(timer);
+  }
+  auto grants = services_.grants.create_cache("vif queue", kGrantReserve, kGrantLimit);
+  if (!grants) return grants.status();
+  grants_ = *std::move(grants);
+  const Connection connection{grants_.get(), peer, features, settings};
+  if (Status status = transmitter_.prepare(connection); status != Status::kOk) return status;
+  if (Status status = receiver_.prepare(connection); status != Status::kOk) return status;
+  receiver_.fill();
+  return open_channels(peer, features.split_channels);
+}
+
+Status Queue::open_channels(xenbus::DomainId peer, bool split) {
+  // NETIF-NEG-003, NETIF-CTL-047: two channels if the peer can, else one for both rings.
+  const Delegate handler = split ? Delegate::to<&Queue::serve_transmitter>(*this)
+                                 : Delegate::to<&Queue::serve_both>(*this);
+  auto channel = services_.events.open_unbound(peer, handler, index_);
+  if (!channel) return channel.status();
+  tx_channel_ = *std::move(channel);
+  if (!split) return Status::kOk;
+  auto second =
+      services_.events.open_unbound(peer, Delegate::to<&Queue::serve_receiver>(*this), index_);
+  if (!second) return second.status();
+  rx_channel_ = *std::move(second);
+  return Status::kOk;
+}
+
+Status Queue::publish(const xenbus::Node& directory) const {
+  const bool split = static_cast<bool>(rx_channel_);
+  Status status = directory.write_number("tx-ring-ref", transmitter_.ring_ref());
+  if (status == Status::kOk) status = directory.write_number("rx-ring-ref", receiver_.ring_ref());
+  if (status != Status::kOk) return status;
+  if (split) {
+    status = directory.write_number("event-channel-tx", tx_channel_->port());
+    if (status == Status::kOk) {
+      status = directory.write_number("event-channel-rx", rx_channel_->port());
+    }
+  } else {
+    status = directory.write_number("event-channel", tx_channel_->port());
+  }
+  if (status != Status::kOk) return status;
+  // XENBUS-017: an earlier connection may have used the other way.
+  if (split) return remove_keys(directory, kSingleChannelKeys);
+  return remove_keys(directory, kSplitChannelKeys);
+}
+
+void Queue::start() {
+  running_ = true;
+  tx_channel_->notify();
+  notify_receiver();
+  serve_both();
+}
+
+void Queue::stop() { running_ = false; }
+
+void Queue::release() {
+  running_ = false;
+  tx_channel_.reset();
+  rx_channel_.reset();
+  if (timer_) timer_->cancel();
+  transmitter_.release();
+  receiver_.release();
+  grants_.reset();
+}
+
+void Queue::serve_transmitter() {
+  for (unsigned round = 0; !failed_; ++round) {
+    const auto polled = transmitter_.poll(kBudget);
+    if (!polled) return fail(polled.status());
+    flush();
+    if (*polled == Poll::kMore || round == kMaxRounds) return defer(0);
+    if (transmitter_.arm()) break;
+  }
+  if (transmitter_.holding()) defer(platform::kMillisecond);
+}
+
+void Queue::serve_receiver() {
+  for (unsigned round = 0; !failed_; ++round) {
+    const auto polled = receiver_.poll(kBudget);
+    if (!polled) return fail(polled.status());
+    // NETIF-RX-043: what was used is posted again before the next look at the ring.
+    if (receiver_.refill()) notify_receiver();
+    if (*polled == Poll::kMore || round == kMaxRounds) return defer(0);
+    if (receiver_.arm()) return;
+  }
+}
+
+void Queue::serve_both() {
+  serve_transmitter();
+  serve_receiver();
+}
+
+void Queue::timer_expired() {
+  if (failed_) return;
+  if (transmitter_.holding()) {
+    if (Status status = transmitter_.retry_held(); status != Status::kOk) return fail(status);
+  }
+  serve_both();
+}
+
+void Queue::notify_receiver() {
+  if (rx_channel_) {
+    rx_channel_->notify();
+  } else if (tx_channel_) {
+    tx_channel_->notify();
+  }
+}
+
+void Queue::defer(platform::Nanoseconds delay) { timer_->start(services_.platform.now() + delay); }
+
+void Queue::fail(Status why) {
+  failed_ = true;
+  running_ = false;
+  owner_.queue_failed(why);
+}
+
+}  // namespace ringside::xenvif

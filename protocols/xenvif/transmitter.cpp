@@ -1,0 +1,234 @@
+#include "protocols/xenvif/transmitter.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringside::xenvif {
+namespace {
+
+/// kSent, or why these fragments are no packet.
+TxStatus check(const TxPacket& packet, uint32_t& total) {
+  total = 0;
+  for (const Fragment& fragment : packet.fragments) {
+    if (size_t{fragment.offset} + fragment.length > platform::kPageSize ||
+        (fragment.length != 0 && fragment.address == nullptr)) {
+      return TxStatus::kBadFragment;
+    }
+    total += fragment.length;
+    if (total > XEN_NETIF_MAX_TX_SIZE) return TxStatus::kTooLong;  // NETIF-TX-018
+  }
+  return total == 0 ? TxStatus::kBadFragment : TxStatus::kSent;
+}
+
+uint16_t wire_flags(Checksum checksum) {
+  switch (checksum) {
+    case Checksum::kBlank: return NETTXF_csum_blank | NETTXF_data_validated;  // NETIF-TX-025
+    case Checksum::kValidated: return NETTXF_data_validated;
+    case Checksum::kUnknown: break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status Transmitter::prepare(const Connection& connection) {
+  connection_ = connection;
+  if (Status status = ring_page_.prepare(platform_, connection); status != Status::kOk) {
+    return status;
+  }
+  if (Status status = staging_.prepare(platform_, connection, kCellPages + kCopyPages);
+      status != Status::kOk) {
+    return status;
+  }
+  return create_ring();
+}
+
+Status Transmitter::create_ring() {
+  // RING-011: laid anew for each connection, before the peer learns of it.
+  auto ring = Ring::create({ring_page_.page().address, platform::kPageSize});
+  if (!ring) return ring.status();
+  RINGSIDE_ASSERT(platform_, ring->size() == kRingSlots);
+  ring_ = *std::move(ring);
+  ring_->attach(tap_);
+  return Status::kOk;
+}
+
+void Transmitter::attach(ring::Tap* tap) {
+  tap_ = tap;
+  if (ring_) ring_->attach(tap);
+}
+
+Status Transmitter::transmit(const TxPacket& packet) {
+  if (!ring_) return Status::kClosed;
+  Head head;
+  if (const TxStatus status = check(packet, head.unpadded); status != TxStatus::kSent) {
+    ++statistics_.packets;
+    complete(packet.cookie, status);
+    return Status::kOk;
+  }
+  if (segmenting_.active || free_cells_.empty() || free_packets_.empty()) return block();
+  head.cell = free_cells_.take();
+  pull_head(packet, head);
+  TxStatus status = finish_head(packet, head);
+  const Plan way = plan(packet, head);
+  if (status == TxStatus::kSent && way == Plan::kTooLongForPeer) {
+    status = TxStatus::kTooLongForPeer;
+  }
+  if (status == TxStatus::kSent) {
+    if (send(packet, way, head) != Status::kOk) {
+      free_cells_.put(head.cell);
+      return block();
+    }
+  } else {
+    free_cells_.put(head.cell);
+  }
+  ++statistics_.packets;
+  statistics_.bytes += head.unpadded;
+  if (status != TxStatus::kSent) complete(packet.cookie, status);
+  return Status::kOk;
+}
+
+Status Transmitter::send(const TxPacket& packet, Plan plan, const Head& head) {
+  if (plan == Plan::kSegment) {
+    begin_segments(packet, head);
+    return Status::kOk;
+  }
+  Pieces pieces;
+  if (plan == Plan::kOnePage) {
+    if (free_pages_.empty() || !room_for(1)) return Status::kNoResources;
+    copy_to_one_page(packet, head, pieces);
+  } else {
+    pieces.add(cell_piece(head));
+    Status status = Status::kOk;
+    if (plan == Plan::kGrant) status = grant_payload(packet, head, pieces);
+    // With no grant left for the packet's own pages the driver's may still do.
+    if (plan == Plan::kCopy || (plan == Plan::kGrant && status == Status::kNoMemory)) {
+      status = copy_payload(packet, head, pieces);
+    }
+    if (plan == Plan::kLinear && !room_for(2)) status = Status::kNoResources;
+    if (status != Status::kOk) return Status::kNoResources;
+  }
+  put(pieces, open_packet(packet.cookie), head.total, head.checksum, head.gso);
+  if (plan == Plan::kOnePage) free_cells_.put(head.cell);
+  return Status::kOk;
+}
+
+Status Transmitter::grant_payload(const TxPacket& packet, const Head& head, Pieces& pieces) {
+  Cursor rest(packet.fragments);
+  rest.skip(head.length);
+  if (!room_for(2 + rest.runs())) return Status::kNoResources;
+  for (;;) {
+    const Fragment run = rest.next(platform::kPageSize);
+    if (run.length == 0) return Status::kOk;
+    auto ref = connection_.grants->permit(connection_.peer, run.frame, xenbus::Access::kReadOnly);
+    if (!ref) {
+      undo_grants(pieces);
+      return Status::kNoMemory;
+    }
+    pieces.add({{SlotUse::kGrant, 0, 0, *ref}, run.offset, run.length});
+    ++statistics_.granted;
+  }
+}
+
+void Transmitter::undo_grants(Pieces& pieces) {
+  // The peer was never told of these references, so it can not be using them.
+  for (; pieces.count > 1; --pieces.count) {
+    (void)connection_.grants->revoke(pieces.items[pieces.count - 1].slot.ref);
+  }
+}
+
+Status Transmitter::copy_payload(const TxPacket& packet, const Head& head, Pieces& pieces) {
+  uint32_t left = head.total - head.length;
+  const auto needed = static_cast<unsigned>((left + platform::kPageSize - 1) / platform::kPageSize);
+  if (free_pages_.size() < needed || !room_for(2 + needed)) return Status::kNoResources;
+  Cursor rest(packet.fragments);
+  rest.skip(head.length);
+  while (left > 0) {
+    const uint16_t page = free_pages_.take();
+    const uint32_t length = std::min<uint32_t>(left, platform::kPageSize);
+    rest.copy({copy_page(page), length});
+    pieces.add(page_piece(page, length));
+    left -= length;
+  }
+  ++statistics_.copied;
+  return Status::kOk;
+}
+
+void Transmitter::copy_to_one_page(const TxPacket& packet, const Head& head, Pieces& pieces) {
+  const uint16_t page = free_pages_.take();
+  std::memcpy(copy_page(page), cell(head.cell), head.length);
+  Cursor rest(packet.fragments);
+  rest.skip(head.length);
+  rest.copy({copy_page(page) + head.length, head.total - head.length});
+  pieces.add(page_piece(page, head.total));
+  ++statistics_.copied;
+}
+
+uint16_t Transmitter::open_packet(uint64_t cookie) {
+  const uint16_t packet = free_packets_.take();
+  packets_[packet] = {cookie, 0, TxStatus::kSent};
+  return packet;
+}
+
+void Transmitter::put(const Pieces& pieces, uint16_t packet, uint32_t total, Checksum checksum,
+                      Gso gso) {
+  const bool extra = gso.type != GsoType::kNone;
+  packets_[packet].parts = static_cast<uint16_t>(packets_[packet].parts + pieces.count);
+  for (unsigned i = 0; i < pieces.count; ++i) {
+    const Piece& piece = pieces.items[i];
+    const uint16_t id = free_ids_.take();
+    slots_[id] = piece.slot;
+    slots_[id].packet = packet;
+    // NETIF-TX-017: the first slot has the packet's size and flags, the others their own
+    // size and nothing but more_data.
+    netif_tx_request_t request{piece.slot.ref, piece.offset, 0, id, piece.length};
+    if (i == 0) {
+      request.size = static_cast<uint16_t>(total);
+      request.flags = wire_flags(checksum);
+      if (extra) request.flags = static_cast<uint16_t>(request.flags | NETTXF_extra_info);
+    }
+    if (i + 1 < pieces.count) {
+      request.flags = static_cast<uint16_t>(request.flags | NETTXF_more_data);
+    }
+    ring_->put(request);
+    if (i == 0 && extra) {  // NETIF-TX-019: directly after the first slot
+      netif_extra_info_t info{};
+      info.type = XEN_NETIF_EXTRA_TYPE_GSO;
+      info.u.gso.size = gso.size;
+      info.u.gso.type = static_cast<uint8_t>(gso.type);
+      ring_->put(info);
+      ++extras_;
+    }
+  }
+  statistics_.slots += pieces.count + (extra ? 1 : 0);
+}
+
+bool Transmitter::room_for(size_t slots) const {
+  return ring_->free_slots() >= slots && free_ids_.size() >= slots;
+}
+
+Status Transmitter::block() {
+  blocked_ = true;
+  ++statistics_.blocked;
+  return Status::kNoResources;
+}
+
+Transmitter::Piece Transmitter::cell_piece(const Head& head) const {
+  const unsigned page = head.cell / kCellsPerPage;
+  const unsigned offset = head.cell % kCellsPerPage * kCellSize;
+  return {{SlotUse::kCell, head.cell, 0, staging_.ref(page)},
+          static_cast<uint16_t>(offset),
+          head.length};
+}
+
+Transmitter::Piece Transmitter::page_piece(uint16_t page, uint32_t length) const {
+  return {{SlotUse::kStagingPage, page, 0, staging_.ref(kCellPages + page)},
+          0,
+          static_cast<uint16_t>(length)};
+}
+
+std::byte* Transmitter::cell(uint16_t index) {
+  return staging_.address(index / kCellsPerPage) + index % kCellsPerPage * kCellSize;
+}
+
+}  // namespace ringside::xenvif

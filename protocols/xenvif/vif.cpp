@@ -1,0 +1,176 @@
+#include "protocols/xenvif/vif.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "protocols/xenvif/keys.hpp"
+
+namespace ringside::xenvif {
+namespace {
+
+constexpr unsigned kMaxQueues = 8;
+// A queue's calls must not overlap, across CPUs too; clients that keep to that may ask for
+// more than one.
+constexpr unsigned kDefaultQueues = 1;
+
+/// Reads "xx:xx:xx:xx:xx:xx"; false when that is not what it is.
+bool parse_mac(std::string_view text, MacAddress& mac) {
+  if (text.size() != 17) return false;
+  MacAddress parsed{};
+  for (size_t i = 0; i < parsed.size(); ++i) {
+    const char* first = text.data() + i * 3;
+    const auto [end, error] = std::from_chars(first, first + 2, parsed[i], 16);
+    if (error != std::errc{} || end != first + 2) return false;
+    if (i + 1 < parsed.size() && *end != ':') return false;
+  }
+  mac = parsed;
+  return true;
+}
+
+/// queue-0, queue-1, ... queue-7. Source: netif.h, "Multiple transmit and receive queues".
+std::string_view queue_key(unsigned index, std::array<char, 8>& storage) {
+  constexpr std::string_view kPrefix = "queue-";
+  std::copy(kPrefix.begin(), kPrefix.end(), storage.begin());
+  storage[kPrefix.size()] = static_cast<char>('0' + index);
+  return {storage.data(), kPrefix.size() + 1};
+}
+
+}  // namespace
+
+Result<platform::Box<Vif>> Vif::create(const xenbus::Services& services, std::string_view path,
+                                       Client& client) {
+  if (path.size() > kMaxPath) return Status::kTooLarge;
+  auto vif = platform::Box<Vif>::create(services.platform, services, path, client);
+  if (!vif) return vif.status();
+  if (Status status = (*vif)->create_parts(); status != Status::kOk) return status;
+  return vif;
+}
+
+Vif::Vif(const xenbus::Services& services, std::string_view path, Client& client)
+    : services_(services), client_(client) {
+  std::copy(path.begin(), path.end(), path_storage_.begin());
+  path_ = {path_storage_.data(), path.size()};
+}
+
+Status Vif::create_parts() {
+  platform::Platform& platform = services_.platform;
+  const unsigned wanted = platform.setting("FrontendMaxQueues", kDefaultQueues);
+  const unsigned count = std::clamp(wanted, 1u, std::min(kMaxQueues, platform.cpu_count()));
+  auto queues = platform::Array<platform::Box<Queue>>::create(platform, count);
+  if (!queues) return queues.status();
+  queues_ = *std::move(queues);
+  for (unsigned i = 0; i < count; ++i) {
+    auto queue = platform::Box<Queue>::create(platform, services_, i, client_,
+                                              static_cast<Queue::Owner&>(*this));
+    if (!queue) return queue.status();
+    queues_[i] = *std::move(queue);
+  }
+  // XENBUS-004: a vif is Connected on our side as soon as its nodes are there.
+  const xenbus::DeviceProfile profile{.published = xenbus::DeviceState::kConnected};
+  auto device = xenbus::Device::create(services_, path_, profile, *this);
+  if (!device) return device.status();
+  device_ = *std::move(device);
+  return Status::kOk;
+}
+
+Vif::~Vif() {
+  device_ = platform::Box<xenbus::Device>();  // no driver call comes after this
+  release();
+}
+
+Status Vif::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend) {
+  const xenbus::Node frontend(services_.store, xenbus::kNoTransaction, path_);
+  features_ = read_features(backend);
+  settings_ = read_settings(services_.platform, frontend);
+  if (auto mac = frontend.read("mac"); !mac || !parse_mac(mac->view(), mac_)) {
+    services_.platform.log(platform::LogLevel::kError, "vif: no usable mac node");
+    return Status::kInvalidArgument;
+  }
+  active_ = std::min(features_.max_queues, static_cast<uint32_t>(queues_.size()));
+  for (unsigned i = 0; i < active_; ++i) {
+    const Status status = queues_[i]->prepare(backend_domain, features_, settings_);
+    if (status != Status::kOk) return status;
+  }
+  return Status::kOk;
+}
+
+Status Vif::publish(const xenbus::Node& frontend) {
+  // NETIF-NEG-004: one queue's nodes are at the top, more are each in their directory; the
+  // nodes of an earlier connection go. [XENBUS-017]
+  std::array<char, 8> name{};
+  for (unsigned i = active_ == 1 ? 0 : active_; i < kMaxQueues; ++i) {
+    const std::array<std::string_view, 1> stale{queue_key(i, name)};
+    if (Status status = remove_keys(frontend, stale); status != Status::kOk) return status;
+  }
+  Status status = Status::kOk;
+  if (active_ == 1) {
+    status = queues_[0]->publish(frontend);
+  } else {
+    status = remove_keys(frontend, kSingleChannelKeys);
+    if (status == Status::kOk) status = remove_keys(frontend, kSplitChannelKeys);
+    if (status == Status::kOk) status = remove_keys(frontend, kRingKeys);
+    for (unsigned i = 0; i < active_ && status == Status::kOk; ++i) {
+      status = queues_[i]->publish(frontend.child(queue_key(i, name)));
+    }
+  }
+  if (status != Status::kOk) return status;
+  return publish_features(frontend);
+}
+
+Status Vif::publish_features(const xenbus::Node& frontend) const {
+  struct Entry {
+    std::string_view key;
+    uint64_t value;
+  };
+  const Entry entries[] = {
+      {"multi-queue-num-queues", active_},
+      {"request-rx-copy", 1},    // NETIF-NEG-010
+      {"feature-rx-notify", 1},  // NETIF-NEG-002
+      {"feature-sg", 1},
+      {"feature-gso-tcpv4", settings_.receive_gso_v4 ? 1u : 0u},
+      {"feature-gso-tcpv6", settings_.receive_gso_v6 ? 1u : 0u},
+      {"feature-no-csum-offload", 0},  // NETIF-NEG-007
+      {"feature-ipv6-csum-offload", 1},
+  };
+  for (const Entry& entry : entries) {
+    const Status status = frontend.write_number(entry.key, entry.value);
+    if (status != Status::kOk) return status;
+  }
+  // NETIF-RX-028: the deprecated form must not linger from an older driver.
+  constexpr std::array<std::string_view, 2> kPrefixKeys{"feature-gso-tcpv4-prefix",
+                                                        "feature-gso-tcpv6-prefix"};
+  return remove_keys(frontend, kPrefixKeys);
+}
+
+Status Vif::connect(const xenbus::Node& backend) {
+  for (unsigned i = 0; i < active_; ++i) queues_[i]->start();
+  backend_changed(backend);
+  return Status::kOk;
+}
+
+void Vif::backend_changed(const xenbus::Node& backend) {
+  // NETIF-NEG-014: a back end without the node has its carrier always up.
+  set_link(backend.read_flag("carrier", true) ? LinkState::kUp : LinkState::kDown);
+}
+
+void Vif::stop() {
+  for (unsigned i = 0; i < active_; ++i) queues_[i]->stop();
+  set_link(LinkState::kDown);
+}
+
+void Vif::release() {
+  for (platform::Box<Queue>& queue : queues_) {
+    if (queue) queue->release();
+  }
+  set_link(LinkState::kDown);
+}
+
+void Vif::queue_failed(Status why) { device_->fail(why); }
+
+void Vif::set_link(LinkState link) {
+  if (link == link_) return;
+  link_ = link;
+  client_.link_changed(link);
+}
+
+}  // namespace ringside::xenvif
