@@ -1,0 +1,130 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "protocols/platform/xen.hpp"
+#include "sim/machine/event_channels.hpp"
+#include "sim/machine/frames.hpp"
+#include "sim/machine/grant_table.hpp"
+#include "sim/world/world.hpp"
+
+namespace ringside::sim {
+
+struct DomainConfig {
+  std::string name = "guest";
+  unsigned vcpus = 1;
+  uint32_t max_pages = 32768;  ///< guest frame numbers that can have memory
+};
+
+/// A domain: its guest frames, grants, event channels, HVM parameters and vCPUs.
+class Domain {
+ public:
+  static constexpr uint64_t kNoFrame = ~uint64_t{0};
+
+  Domain(Machine& machine, DomainId id, DomainConfig config);
+  ~Domain();
+  Domain(const Domain&) = delete;
+  Domain& operator=(const Domain&) = delete;
+
+  Machine& machine() const { return machine_; }
+  DomainId id() const { return id_; }
+  const std::string& name() const { return config_.name; }
+  unsigned vcpus() const { return config_.vcpus; }
+  bool dying() const { return dying_.load(std::memory_order_acquire); }
+
+  // --- guest frames ---------------------------------------------------------------------
+  /// Populates `count` fresh frame numbers with memory that is contiguous for the simulator
+  /// (their numbers are not). Empty when there is no memory or number left.
+  std::vector<uint64_t> allocate_pages(uint32_t count = 1);
+  /// Gives back pages allocated together. Pages that a peer still maps are a finding of the
+  /// audit, and not reused before it lets go.
+  void release_pages(std::span<const uint64_t> gfns);
+  /// `count` consecutive frame numbers without memory; the first, or kNoFrame.
+  uint64_t reserve_frames(uint32_t count);
+  void release_frames(uint64_t first, uint32_t count);
+  /// Places memory behind `gfn` (freeing what was there when `owned`).
+  bool place(uint64_t gfn, MachineFrame frame, bool owned);
+  /// Takes the memory away from behind `gfn`; false when there was none.
+  bool displace(uint64_t gfn);
+  std::optional<MachineFrame> machine_frame(uint64_t gfn) const;
+  /// The frame number behind which `frame` is, or kNoFrame.
+  uint64_t gfn_of(MachineFrame frame) const;
+  /// Where the simulator sees the page; nullptr when nothing is behind `gfn`.
+  std::byte* page_address(uint64_t gfn) const;
+  /// Moves the page behind `from` to `to` (XENMAPSPACE_gmfn), freeing what was there.
+  void move_page(uint64_t from, uint64_t to);
+  /// One more than the highest frame number.
+  uint64_t max_gfn() const { return total_gfns_; }
+  uint32_t max_pages() const { return config_.max_pages; }
+  uint32_t populated_pages() const { return populated_.load(); }
+
+  // --- Xen's objects --------------------------------------------------------------------
+  GrantTable& grants() { return *grants_; }
+  EventChannels& events() { return *events_; }
+  shared_info_t& shared_info() const { return *shared_info_; }
+  MachineFrame shared_info_frame() const { return shared_info_frame_; }
+  vcpu_info_t& vcpu_info(unsigned vcpu) const { return *vcpu_info_[vcpu].load(); }
+  /// VCPUOP_register_vcpu_info. False when there is no such page or the place straddles it.
+  bool move_vcpu_info(unsigned vcpu, uint64_t gfn, uint32_t offset);
+
+  /// By HVM_PARAM_* index; precondition: index < HVM_NR_PARAMS.
+  uint64_t hvm_param(uint32_t index) const { return hvm_params_[index].load(); }
+  void set_hvm_param(uint32_t index, uint64_t value) { hvm_params_[index].store(value); }
+  std::optional<unsigned> shutdown_reason() const;
+  void set_shutdown(unsigned reason);
+
+  // --- execution ------------------------------------------------------------------------
+  /// Woken when the vCPU has an upcall to take; null when nobody runs it.
+  void set_runner(unsigned vcpu, Actor* actor);
+  void kick(unsigned vcpu);
+
+  /// Asked for findings by Machine::audit(); an empty function removes it.
+  void set_auditor(std::function<void(std::vector<std::string>&)> auditor);
+  void audit(std::vector<std::string>& findings);
+
+  /// Closes ports, drops maps and memory. Called by the machine.
+  void destroy();
+
+ private:
+  struct Slot {
+    std::atomic<MachineFrame> frame{0};  // 0: nothing here
+    bool owned = false;                  // the domain's own memory, not a map of something
+  };
+  MachineFrame detach(uint64_t gfn);
+
+  Machine& machine_;
+  DomainId id_;
+  DomainConfig config_;
+  std::atomic<bool> dying_{false};
+  std::atomic<uint32_t> populated_{0};
+
+  mutable std::mutex mutex_;  // the free lists below, changes of slots_, auditor_
+  uint64_t total_gfns_;
+  std::unique_ptr<Slot[]> slots_;
+  uint64_t next_gfn_ = 1;
+  std::vector<uint64_t> free_gfns_;
+  uint64_t next_hole_;
+  std::vector<std::pair<uint64_t, uint32_t>> free_holes_;
+  std::function<void(std::vector<std::string>&)> auditor_;
+  std::vector<std::string> misuses_;
+
+  MachineFrame shared_info_frame_;
+  shared_info_t* shared_info_;
+  std::unique_ptr<std::atomic<vcpu_info_t*>[]> vcpu_info_;
+  std::unique_ptr<std::atomic<Actor*>[]> runners_;
+  std::array<std::atomic<uint64_t>, HVM_NR_PARAMS> hvm_params_{};
+  std::atomic<int> shutdown_reason_{-1};
+  std::unique_ptr<GrantTable> grants_;
+  std::unique_ptr<EventChannels> events_;
+};
+
+}  // namespace ringside::sim

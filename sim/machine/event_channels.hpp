@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "protocols/platform/xen.hpp"
+
+namespace ringside::sim {
+
+using DomainId = uint16_t;
+using Port = uint32_t;  ///< evtchn_port_t of event_channel.h
+
+class Domain;
+class Machine;
+
+/// Where a port's events go instead of to the vCPU's upcall: a handle of the event channel
+/// device of a domain's kernel (see libxen).
+class EventSink {
+ public:
+  /// The port is pending and unmasked; may be called again for the same event. Called on
+  /// the sender's thread; must not block.
+  virtual void raise(Port port) = 0;
+
+ protected:
+  ~EventSink() = default;
+};
+
+/// One domain's event channels under the two-level ABI: the bits live in the shared info
+/// page. Sending takes no lock but the target port's own. Results are 0 (or a port), or
+/// -errno with Xen's numbers. Source: xen/event_channel.h, xen.h. Thread-safe.
+class EventChannels {
+ public:
+  static constexpr Port kMaxPorts = 4096;  ///< EVTCHN_2L_NR_CHANNELS of a 64-bit guest
+
+  EventChannels(Machine& machine, Domain& owner, Port max_ports);
+
+  int64_t alloc_unbound(DomainId remote);
+  int64_t bind_interdomain(DomainId remote, Port remote_port);
+  int64_t bind_virq(uint32_t virq, unsigned vcpu);
+  int64_t bind_ipi(unsigned vcpu);
+  int64_t bind_vcpu(Port port, unsigned vcpu);
+  int64_t close(Port port);
+  int64_t send(Port port);
+  int64_t unmask(Port port);
+  int64_t status(evtchn_status_t& status) const;
+  void reset();
+
+  /// Delivers a virtual interrupt when the domain has bound it.
+  void raise_virq(uint32_t virq, unsigned vcpu = 0);
+  bool pending(Port port) const;
+  bool masked(Port port) const;
+  bool take_pending(Port port);  ///< clears the pending bit, tells whether it was set
+  bool mask(Port port);          ///< sets the mask bit, tells whether it was set
+  bool open(Port port) const;
+  Port max_ports() const { return max_ports_; }
+
+  /// Routes a port's events to `sink`, or back to the upcall when null. After return the
+  /// former sink is not called any more; an event that is pending goes to the new one.
+  void route(Port port, EventSink* sink);
+  /// Who may be asleep in SCHEDOP_poll; counted so that senders needn't look otherwise.
+  std::atomic<uint32_t> pollers{0};
+
+  void audit(std::vector<std::string>& findings) const;
+
+ private:
+  enum class State : uint8_t { kFree, kUnbound, kInterdomain, kVirq, kIpi };
+  /// What a port is connected to, in one word so that a sender reads it at once.
+  struct Binding {
+    State state = State::kFree;
+    uint8_t vcpu = 0;  // of this side, notified
+    DomainId remote = 0;
+    Port number = 0;  // remote port, or virq
+  };
+  struct Channel {
+    std::atomic<Binding> binding{};
+    std::atomic<bool> sink_busy{false};
+    std::atomic<EventSink*> sink{nullptr};
+  };
+
+  /// Binds the lowest free port. The machine's event mutex is held.
+  int64_t claim(Binding binding);
+  bool valid(Port port) const { return port != 0 && port < max_ports_; }
+  void set_pending(Port port);
+  void deliver(Port port);
+
+  Machine& machine_;
+  Domain& owner_;
+  Port max_ports_;
+  std::unique_ptr<Channel[]> channels_;
+};
+
+}  // namespace ringside::sim

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "sim/machine/domain.hpp"
+#include "sim/machine/frames.hpp"
+#include "sim/world/world.hpp"
+
+namespace ringside::sim {
+
+struct MachineConfig {
+  uint32_t frames = 65536;         ///< machine memory, 256 MiB, touched lazily
+  uint32_t max_grant_frames = 64;  ///< per domain; 512 version 1 entries each
+  uint32_t max_maptrack = 32768;   ///< maps of others' grants per domain
+  uint32_t max_ports = EventChannels::kMaxPorts;
+  uint32_t xen_version = 4 << 16 | 17;
+  bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
+};
+
+/// A simulated Xen host: memory, domains, hypercalls. Domain 0 exists from the start and
+/// may do what a control domain may.
+class Machine {
+ public:
+  static constexpr DomainId kMaxDomains = 256;
+
+  explicit Machine(World& world, MachineConfig config = {});
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// The machine of the current actor's world; outside actors the one created last. nullptr
+  /// when there is none.
+  static Machine* current();
+
+  World& world() { return world_; }
+  const MachineConfig& config() const { return config_; }
+  FrameStore& frames() { return frames_; }
+
+  /// Domain ids count up from 1 and are not used twice.
+  Domain& create_domain(DomainConfig config = {});
+  /// Closes its ports, drops its maps and memory; find() no longer knows it. Raises
+  /// VIRQ_DOM_EXC in dom0. The object stays until the machine goes.
+  void destroy_domain(DomainId id);
+  /// A living domain, or nullptr.
+  Domain* find(DomainId id) const;
+  /// Also a destroyed one.
+  Domain* find_even_dead(DomainId id) const;
+  Domain& dom0() { return *find_even_dead(0); }
+
+  /// The hypercall dispatcher: `number` is a __HYPERVISOR_* constant, pointers are addresses
+  /// of this process. Returns what Xen returns.
+  int64_t hypercall(Domain& caller, unsigned vcpu, unsigned number, uint64_t a1 = 0,
+                    uint64_t a2 = 0, uint64_t a3 = 0, uint64_t a4 = 0, uint64_t a5 = 0);
+
+  /// What is left over, one line each, over all domains; empty when all is clean.
+  std::vector<std::string> audit();
+  std::vector<std::string> audit(Domain& domain);
+
+  Trace& trace() { return world_.trace(); }
+  /// Held while channels of two domains are joined or parted.
+  std::mutex& event_mutex() { return event_mutex_; }
+
+ private:
+  World& world_;
+  MachineConfig config_;
+  FrameStore frames_;
+  std::mutex event_mutex_;
+  std::mutex mutex_;  // creation and destruction of domains
+  std::vector<std::unique_ptr<Domain>> owned_;
+  std::atomic<DomainId> count_{0};
+  std::unique_ptr<std::atomic<Domain*>[]> domains_;
+};
+
+}  // namespace ringside::sim

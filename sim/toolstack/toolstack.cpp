@@ -1,0 +1,192 @@
+#include "sim/toolstack/toolstack.hpp"
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "sim/machine/machine.hpp"
+#include "sim/toolstack/device_nodes.hpp"
+#include "sim/xenstore/xenstored.hpp"
+
+namespace ringside::sim {
+
+namespace {
+
+void require(int error, std::string_view path) {
+  if (error != 0) {
+    throw std::system_error(error, std::generic_category(), "store: " + std::string(path));
+  }
+}
+
+/// Owned by one domain, readable by another.
+std::vector<std::string> readable(uint16_t owner, uint16_t reader) {
+  return {"n" + std::to_string(owner), "r" + std::to_string(reader)};
+}
+
+std::vector<std::string> owned(uint16_t owner) { return {"n" + std::to_string(owner)}; }
+
+/// Writes nodes within one transaction, and again when somebody interfered.
+class NodeWriter {
+ public:
+  explicit NodeWriter(xenstore::LocalClient& store) : store_(store) {}
+
+  void directory(const std::string& path, const std::vector<std::string>& permissions) {
+    require(store_.mkdir(path, transaction_), path);
+    require(store_.set_permissions(path, permissions, transaction_), path);
+  }
+  void values(const std::string& path, const NodeValues& values) {
+    for (const auto& [key, value] : values) {
+      require(store_.write(path + "/" + key, value, transaction_), path + "/" + key);
+    }
+  }
+  void remove(const std::string& path) {
+    const int error = store_.remove(path, transaction_);
+    if (error != ENOENT) require(error, path);
+  }
+
+  template <typename Body>
+  void transact(Body&& body) {
+    for (;;) {
+      transaction_ = store_.begin();
+      body();
+      const int error = store_.commit(transaction_);
+      transaction_ = 0;
+      if (error == 0) return;
+      if (error != EAGAIN) require(error, "transaction");
+    }
+  }
+
+ private:
+  xenstore::LocalClient& store_;
+  uint32_t transaction_ = 0;
+};
+
+DevicePaths attach(xenstore::LocalClient& store, const DeviceNodes& nodes) {
+  NodeWriter writer(store);
+  writer.transact([&] {
+    writer.directory(nodes.library, owned(0));
+    writer.values(nodes.library,
+                  {{"frontend", nodes.paths.frontend}, {"backend", nodes.paths.backend}});
+    writer.directory(nodes.paths.frontend, readable(nodes.guest, nodes.backend_domid));
+    writer.values(nodes.paths.frontend, nodes.frontend);
+    writer.directory(nodes.paths.backend, readable(nodes.backend_domid, nodes.guest));
+    writer.values(nodes.paths.backend, nodes.backend);
+  });
+  return nodes.paths;
+}
+
+}  // namespace
+
+Toolstack::Toolstack(Machine& machine, Xenstored& xenstored)
+    : machine_(machine), xenstored_(xenstored), store_(xenstored.connect(0)) {}
+
+Toolstack::~Toolstack() = default;
+
+Domain& Toolstack::create_domain(const GuestConfig& config) {
+  Domain& domain = machine_.create_domain({.name = config.name, .vcpus = config.vcpus});
+  const auto pages = domain.allocate_pages(2);
+  const int64_t store_port = domain.events().alloc_unbound(0);
+  const int64_t console_port = domain.events().alloc_unbound(0);
+  if (pages.size() != 2 || store_port <= 0 || console_port <= 0) {
+    machine_.destroy_domain(domain.id());
+    throw std::runtime_error("no memory or event channel for the store and the console");
+  }
+  const DomainChannels made{pages[0], static_cast<uint32_t>(store_port), pages[1],
+                            static_cast<uint32_t>(console_port)};
+  domain.set_hvm_param(HVM_PARAM_STORE_PFN, made.store_gfn);
+  domain.set_hvm_param(HVM_PARAM_STORE_EVTCHN, made.store_port);
+  domain.set_hvm_param(HVM_PARAM_CONSOLE_PFN, made.console_gfn);
+  domain.set_hvm_param(HVM_PARAM_CONSOLE_EVTCHN, made.console_port);
+  domain.grants().permit(GNTTAB_RESERVED_XENSTORE, 0, made.store_gfn);
+  domain.grants().permit(GNTTAB_RESERVED_CONSOLE, 0, made.console_gfn);
+
+  write_domain_nodes(domain.id(), config, made);
+  if (!xenstored_.introduce(domain)) throw std::runtime_error("the store refused the domain");
+  return domain;
+}
+
+void Toolstack::write_domain_nodes(uint16_t domid, const GuestConfig& config,
+                                   const DomainChannels& made) {
+  const DomainNodes nodes = domain_nodes(domid, config, made);
+  const std::string home = home_path(domid);
+  const std::string id = std::to_string(domid);
+  NodeWriter writer(*store_);
+  writer.transact([&] {
+    writer.directory(home, readable(0, domid));
+    writer.directory(vm_path(domid), readable(0, domid));
+    writer.values(vm_path(domid), {{"uuid", vm_path(domid).substr(4)}, {"name", config.name}});
+    writer.directory("/libxl/" + id, owned(0));
+    for (const std::string& path : nodes.read_only) {
+      writer.directory(home + "/" + path, readable(0, domid));
+    }
+    for (const std::string& path : nodes.writable) {
+      writer.directory(home + "/" + path, owned(domid));
+    }
+    writer.values(home, nodes.values);
+  });
+}
+
+void Toolstack::destroy_domain(uint16_t domid) {
+  const std::string library = "/libxl/" + std::to_string(domid);
+  for (const std::string& kind : store_->directory(library + "/device")) {
+    for (const std::string& handle : store_->directory(library + "/device/" + kind)) {
+      const std::string device = library + "/device/" + kind + "/" + handle;
+      force_detach(
+          {read(device + "/frontend").value_or(""), read(device + "/backend").value_or("")});
+    }
+  }
+  xenstored_.release(domid);
+  machine_.destroy_domain(domid);
+  NodeWriter writer(*store_);
+  for (const std::string& path : {home_path(domid), vm_path(domid), library}) writer.remove(path);
+}
+
+DevicePaths Toolstack::attach_vif(uint16_t domid, const VifConfig& config) {
+  return attach(*store_, vif_nodes(domid, config));
+}
+
+DevicePaths Toolstack::attach_vbd(uint16_t domid, const VbdConfig& config) {
+  return attach(*store_, vbd_nodes(domid, config));
+}
+
+void Toolstack::begin_detach(const DevicePaths& device) {
+  NodeWriter writer(*store_);
+  writer.transact([&] {
+    writer.values(device.backend, {{"online", "0"}, {"state", std::to_string(XenbusStateClosing)}});
+  });
+}
+
+bool Toolstack::detached(const DevicePaths& device) {
+  const auto state = read(device.backend + "/state");
+  return !state || *state == std::to_string(XenbusStateClosed);
+}
+
+bool Toolstack::finish_detach(const DevicePaths& device) {
+  if (!detached(device)) return false;
+  force_detach(device);
+  return true;
+}
+
+void Toolstack::force_detach(const DevicePaths& device) {
+  NodeWriter writer(*store_);
+  writer.transact([&] {
+    // /local/domain/<id>/device/<class>/<handle> is noted as /libxl/<id>/device/...
+    constexpr std::string_view kHome = "/local/domain/";
+    writer.remove("/libxl/" + device.frontend.substr(kHome.size()));
+    writer.remove(device.frontend);
+    writer.remove(device.backend);
+  });
+}
+
+std::optional<std::string> Toolstack::read(std::string_view path) { return store_->read(path); }
+
+void Toolstack::write(std::string_view path, std::string_view value) {
+  require(store_->write(path, value), path);
+}
+
+void Toolstack::remove(std::string_view path) {
+  const int error = store_->remove(path);
+  if (error != ENOENT) require(error, path);
+}
+
+}  // namespace ringside::sim

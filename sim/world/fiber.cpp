@@ -1,0 +1,117 @@
+#include "sim/world/fiber.hpp"
+
+#include <cxxabi.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace ringside::sim {
+namespace {
+
+constexpr size_t kStack = 1 << 20;  // touched as far as it is used
+constexpr size_t kGuard = 1 << 14;
+
+// The sanitizers' hooks, nothing where they are absent.
+#if defined(__SANITIZE_ADDRESS__)
+void start_switch(void** fake, const void* bottom, size_t size) {
+  __sanitizer_start_switch_fiber(fake, bottom, size);
+}
+void finish_switch(void* fake, const void** bottom, size_t* size) {
+  __sanitizer_finish_switch_fiber(fake, bottom, size);
+}
+void forget_stack(std::byte* memory) { __asan_unpoison_memory_region(memory, kStack); }
+#else
+void start_switch(void**, const void*, size_t) {}
+void finish_switch(void*, const void**, size_t*) {}
+void forget_stack(std::byte*) {}
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+void* tsan_create() { return __tsan_create_fiber(0); }
+void* tsan_current() { return __tsan_get_current_fiber(); }
+void tsan_switch(void* fiber) { __tsan_switch_to_fiber(fiber, 0); }
+void tsan_destroy(void* fiber) { __tsan_destroy_fiber(fiber); }
+#else
+void* tsan_create() { return nullptr; }
+void* tsan_current() { return nullptr; }
+void tsan_switch(void*) {}
+void tsan_destroy(void*) {}
+#endif
+
+}  // namespace
+
+Fiber::Fiber(std::function<void()> body) : body_(std::move(body)) {
+  void* memory = mmap(nullptr, kGuard + kStack, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  memory_ = static_cast<std::byte*>(memory);
+  mprotect(memory_, kGuard, PROT_NONE);
+  getcontext(&inside_);
+  inside_.uc_stack.ss_sp = memory_ + kGuard;
+  inside_.uc_stack.ss_size = kStack;
+  const auto self = reinterpret_cast<uintptr_t>(this);
+  makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::trampoline), 2,
+              static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
+  tsan_inside_ = tsan_create();
+}
+
+Fiber::~Fiber() {
+  tsan_destroy(tsan_inside_);
+  forget_stack(memory_ + kGuard);
+  munmap(memory_, kGuard + kStack);
+}
+
+void Fiber::swap_exceptions() {
+  ExceptionState current;
+  void* globals = __cxxabiv1::__cxa_get_globals();
+  std::memcpy(&current, globals, sizeof current);
+  std::memcpy(globals, &exceptions_, sizeof exceptions_);
+  exceptions_ = current;
+}
+
+void Fiber::enter() {
+  void* fake = nullptr;
+  swap_exceptions();
+  tsan_outside_ = tsan_current();
+  start_switch(&fake, memory_ + kGuard, kStack);
+  tsan_switch(tsan_inside_);
+  swapcontext(&outside_, &inside_);
+  finish_switch(fake, nullptr, nullptr);
+  swap_exceptions();
+}
+
+void Fiber::leave() {
+  void* fake = nullptr;
+  start_switch(&fake, outside_stack_, outside_size_);
+  tsan_switch(tsan_outside_);
+  swapcontext(&inside_, &outside_);
+  finish_switch(fake, &outside_stack_, &outside_size_);
+}
+
+void Fiber::trampoline(unsigned high, unsigned low) {
+  const uintptr_t self = static_cast<uintptr_t>(high) << 32 | low;
+  reinterpret_cast<Fiber*>(self)->run();
+}
+
+void Fiber::run() {
+  finish_switch(nullptr, &outside_stack_, &outside_size_);
+  body_();
+  body_ = nullptr;
+  returned_ = true;
+  start_switch(nullptr, outside_stack_, outside_size_);
+  tsan_switch(tsan_outside_);
+  setcontext(&outside_);
+}
+
+}  // namespace ringside::sim

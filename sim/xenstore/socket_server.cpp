@@ -1,0 +1,115 @@
+#include "sim/xenstore/socket_server.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace ringside::sim::xenstore {
+
+struct SocketServer::Client {
+  Client(Server& from, int socket) : server(from), fd(socket), connection(from.connect(0)) {}
+  ~Client() {
+    server.on_output(*connection, {});
+    server.disconnect(*connection);
+    close(fd);
+  }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  Server& server;
+  int fd;
+  std::shared_ptr<Connection> connection;
+  MessageReader reader;
+  OutputStream output;
+};
+
+SocketServer::SocketServer(Server& server, std::string path)
+    : server_(server), path_(std::move(path)) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path_.size() >= sizeof(address.sun_path)) {
+    throw std::system_error(ENAMETOOLONG, std::generic_category(), path_);
+  }
+  std::memcpy(address.sun_path, path_.c_str(), path_.size() + 1);
+  wakeup_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  unlink(path_.c_str());
+  if (wakeup_ < 0 || listener_ < 0 ||
+      bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(listener_, SOMAXCONN) != 0) {
+    const int error = errno;
+    if (wakeup_ >= 0) close(wakeup_);
+    if (listener_ >= 0) close(listener_);
+    throw std::system_error(error, std::generic_category(), path_);
+  }
+}
+
+SocketServer::~SocketServer() {
+  clients_.clear();
+  close(listener_);
+  close(wakeup_);
+  unlink(path_.c_str());
+}
+
+void SocketServer::wake() {
+  const uint64_t one = 1;
+  // A full counter wakes as well, so there is nothing to do when this can't be written.
+  [[maybe_unused]] const ssize_t written = write(wakeup_, &one, sizeof(one));
+}
+
+void SocketServer::serve_once(int timeout_ms) {
+  std::vector<pollfd> polled{{listener_, POLLIN, 0}, {wakeup_, POLLIN, 0}};
+  for (const auto& client : clients_) {
+    const short writes = client->output.empty() ? 0 : POLLOUT;
+    polled.push_back({client->fd, static_cast<short>(POLLIN | writes), 0});
+  }
+  poll(polled.data(), polled.size(), timeout_ms);
+
+  uint64_t wakeups;
+  [[maybe_unused]] const ssize_t drained = read(wakeup_, &wakeups, sizeof(wakeups));
+  accept_clients();
+  std::erase_if(clients_, [&](const auto& client) { return !receive(*client); });
+  std::erase_if(clients_, [&](const auto& client) { return !transmit(*client); });
+}
+
+void SocketServer::accept_clients() {
+  for (int fd; (fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+    auto client = std::make_unique<Client>(server_, fd);
+    server_.on_output(*client->connection, [this] { wake(); });
+    clients_.push_back(std::move(client));
+  }
+}
+
+bool SocketServer::receive(Client& client) {
+  std::array<char, XENSTORE_PAYLOAD_MAX> bytes;
+  for (;;) {
+    const size_t wanted = std::min(client.reader.wanted(), bytes.size());
+    const ssize_t count = recv(client.fd, bytes.data(), wanted, 0);
+    if (count == 0) return false;
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    if (!client.reader.feed({bytes.data(), static_cast<size_t>(count)})) return false;
+    if (const auto request = client.reader.take()) server_.handle(*client.connection, *request);
+  }
+}
+
+bool SocketServer::transmit(Client& client) {
+  while (const auto message = server_.take(*client.connection)) client.output.put(*message);
+  while (!client.output.empty()) {
+    const std::string_view bytes = client.output.bytes();
+    const ssize_t count = send(client.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    client.output.consume(static_cast<size_t>(count));
+  }
+  return true;
+}
+
+}  // namespace ringside::sim::xenstore

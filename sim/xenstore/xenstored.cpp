@@ -1,0 +1,196 @@
+#include "sim/xenstore/xenstored.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "sim/machine/machine.hpp"
+#include "sim/xenstore/ring_connection.hpp"
+
+namespace ringside::sim {
+
+using xenstore::RingConnection;
+
+namespace {
+
+/// The daemons of this process, oldest first.
+struct Directory {
+  std::mutex mutex;
+  std::vector<Xenstored*> daemons;
+};
+
+Directory& directory() {
+  static Directory instance;
+  return instance;
+}
+
+}  // namespace
+
+/// All rings in service; their lock comes before the server's.
+struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
+  struct Ring {
+    uint32_t grant;
+    Port port;
+    std::unique_ptr<RingConnection> connection;
+    bool shutdown_told = false;
+  };
+
+  explicit Rings(Xenstored& daemon) : daemon_(daemon) {
+    EventChannels& events = daemon.machine_.dom0().events();
+    const int64_t port = events.bind_virq(VIRQ_DOM_EXC, 0);
+    if (port <= 0) return;  // another daemon has it: deaths are then told by RELEASE alone
+    exception_port_ = static_cast<Port>(port);
+    events.route(exception_port_, this);
+  }
+
+  ~Rings() {
+    while (!rings_.empty()) drop(rings_.begin()->first);
+    if (exception_port_ != 0) close(exception_port_);
+  }
+
+  void raise(Port) override {
+    if (Actor* actor = daemon_.actor_.load()) actor->wake();
+  }
+
+  int introduce(DomainId domain, uint64_t, uint32_t port) override {
+    const std::lock_guard lock(mutex_);
+    drop(domain);
+    Domain& dom0 = daemon_.machine_.dom0();
+    const GrantMap map = dom0.grants().map(domain, GNTTAB_RESERVED_XENSTORE, false);
+    if (map.status != GNTST_okay) return EINVAL;
+    const int64_t local = dom0.events().bind_interdomain(domain, port);
+    if (local <= 0) {
+      dom0.grants().unmap(map.handle);
+      return EINVAL;
+    }
+    std::byte* page = daemon_.machine_.frames().address(map.frame);
+    Ring ring{map.handle, static_cast<Port>(local),
+              std::make_unique<RingConnection>(daemon_.server_, domain, page)};
+    daemon_.server_.on_output(*ring.connection->connection(), [this] { raise(0); });
+    dom0.events().route(ring.port, this);
+    rings_.emplace(domain, std::move(ring));
+    raise(0);
+    return 0;
+  }
+
+  void release(DomainId domain) override {
+    const std::lock_guard lock(mutex_);
+    drop(domain);
+  }
+
+  /// True when there is more to do at once.
+  bool serve() {
+    const std::lock_guard lock(mutex_);
+    EventChannels& events = daemon_.machine_.dom0().events();
+    bool more = false;
+    for (auto& [domain, ring] : rings_) {
+      events.take_pending(ring.port);
+      const RingConnection::Outcome outcome = ring.connection->serve();
+      if (outcome.notify) events.send(ring.port);
+      more |= outcome.more;
+    }
+    return more;
+  }
+
+  /// The domains that died since last asked; `shutdown` is set when one has shut down.
+  std::vector<DomainId> take_dead(bool& shutdown) {
+    const std::lock_guard lock(mutex_);
+    std::vector<DomainId> dead;
+    if (exception_port_ != 0) daemon_.machine_.dom0().events().take_pending(exception_port_);
+    for (auto& [id, ring] : rings_) {
+      const Domain* domain = daemon_.machine_.find(id);
+      if (domain == nullptr || domain->dying()) {
+        dead.push_back(id);
+      } else if (domain->shutdown_reason() && !std::exchange(ring.shutdown_told, true)) {
+        shutdown = true;
+      }
+    }
+    return dead;
+  }
+
+ private:
+  void close(Port port) {
+    EventChannels& events = daemon_.machine_.dom0().events();
+    events.route(port, nullptr);
+    events.close(port);
+  }
+
+  void drop(DomainId domain) {
+    const auto found = rings_.find(domain);
+    if (found == rings_.end()) return;
+    close(found->second.port);
+    found->second.connection.reset();
+    daemon_.machine_.dom0().grants().unmap(found->second.grant);
+    rings_.erase(found);
+  }
+
+  Xenstored& daemon_;
+  Port exception_port_ = 0;
+  std::mutex mutex_;
+  std::map<DomainId, Ring> rings_;
+};
+
+Xenstored::Xenstored(Machine& machine, xenstore::Quotas quotas)
+    : machine_(machine), server_(quotas, &machine.trace()) {
+  rings_ = std::make_unique<Rings>(*this);
+  server_.set_domain_control(rings_.get());
+  actor_ = &machine.world().spawn("xenstored", [this] { run(); });
+  Directory& all = directory();
+  const std::lock_guard lock(all.mutex);
+  all.daemons.push_back(this);
+}
+
+Xenstored::~Xenstored() {
+  {
+    Directory& all = directory();
+    const std::lock_guard lock(all.mutex);
+    std::erase(all.daemons, this);
+  }
+  server_.set_domain_control(nullptr);
+  machine_.world().stop(*actor_.exchange(nullptr));
+}
+
+Xenstored* Xenstored::current() {
+  Actor* actor = Actor::current();
+  Directory& all = directory();
+  const std::lock_guard lock(all.mutex);
+  const auto serves = [&](Xenstored* daemon) {
+    return actor == nullptr || &daemon->machine_.world() == &actor->world();
+  };
+  const auto found = std::find_if(all.daemons.rbegin(), all.daemons.rend(), serves);
+  return found == all.daemons.rend() ? nullptr : *found;
+}
+
+bool Xenstored::introduce(Domain& domain) {
+  const uint64_t gfn = domain.hvm_param(HVM_PARAM_STORE_PFN);
+  const auto port = static_cast<uint32_t>(domain.hvm_param(HVM_PARAM_STORE_EVTCHN));
+  if (rings_->introduce(domain.id(), gfn, port) != 0) return false;
+  server_.mark_introduced(domain.id());
+  return true;
+}
+
+void Xenstored::release(uint16_t domid) {
+  if (!server_.is_introduced(domid)) return;
+  rings_->release(domid);
+  server_.mark_released(domid);
+}
+
+std::unique_ptr<xenstore::LocalClient> Xenstored::connect(uint16_t domid) {
+  return std::make_unique<xenstore::LocalClient>(server_, domid);
+}
+
+void Xenstored::run() {
+  for (Actor& self = *Actor::current();;) {
+    bool shutdown = false;
+    for (const DomainId domain : rings_->take_dead(shutdown)) release(domain);
+    if (shutdown) server_.tell_release();
+    // A domain that keeps asking gets no more than its turn.
+    if (rings_->serve()) self.wake();
+    self.sleep();
+  }
+}
+
+}  // namespace ringside::sim
