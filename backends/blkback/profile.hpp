@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace ringside::backends {
+
+/// Which blkback the reference one behaves as: features, limits, habits.
+struct BlkbackProfile {
+  std::string_view name;
+  std::string_view description;
+  bool flush_cache = true;
+  bool barrier = true;
+  bool discard = true;
+  uint32_t max_indirect_segments = 256;  ///< 0: the node is not written
+  uint32_t max_ring_page_order = 4;      ///< 0: the node is not written
+  uint32_t sector_size = 512;
+  uint32_t physical_sector_size = 512;
+  uint32_t discard_granularity = 0;  ///< bytes; 0: the node is not written
+  bool map_data = true;              ///< maps what the guest grants; otherwise grant copy
+};
+
+/// The known ones: linux, classic, qdisk.
+std::span<const BlkbackProfile> blkback_profiles();
+std::optional<BlkbackProfile> find_blkback_profile(std::string_view name);
+
+}  // namespace ringside::backends

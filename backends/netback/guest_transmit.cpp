@@ -1,0 +1,198 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "backends/netback/guest_queue.hpp"
+#include "protocols/xenvif/headers.hpp"
+
+namespace ringside::backends {
+namespace {
+
+// Beyond this a chain is no packet any more but an attack (xen-netback's fatal_skb_slots).
+constexpr size_t kFatalSlots = 20;
+constexpr unsigned kMaxExtras = XEN_NETIF_EXTRA_TYPE_MAX - 1;
+
+Frame::Checksum checksum_of(uint16_t flags) {
+  if (flags & NETTXF_csum_blank) return Frame::Checksum::kBlank;
+  return flags & NETTXF_data_validated ? Frame::Checksum::kValidated : Frame::Checksum::kUnknown;
+}
+
+}  // namespace
+
+bool GuestQueue::gso_allowed(uint8_t type) const {
+  if (type == XEN_NETIF_GSO_TYPE_TCPV4) return profile_.gso_v4;
+  return type == XEN_NETIF_GSO_TYPE_TCPV6 && profile_.gso_v6;
+}
+
+void GuestQueue::take_extra(const netif_extra_info_t& extra, Sent& packet) const {
+  ++packet.extras;
+  const auto& gso = extra.u.gso;
+  if (extra.type != XEN_NETIF_EXTRA_TYPE_GSO || gso.size == 0 || !gso_allowed(gso.type)) {
+    packet.good = false;  // NETIF-RX-049, NETIF-TX-008
+    return;
+  }
+  packet.frame.gso_type = static_cast<Frame::GsoType>(gso.type);
+  packet.frame.gso_size = gso.size;
+}
+
+GuestQueue::Taken GuestQueue::take_extras(Sent& packet) {
+  bool more = true;
+  while (more) {
+    auto taken = tx_ring_.take();
+    // A packet is published whole, so a chain that breaks off is nonsense.
+    if (!taken || !*taken || packet.extras == kMaxExtras) return Taken::kNonsense;
+    const auto extra = ring::slot_as<netif_extra_info_t>(**taken);
+    more = (extra.flags & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
+    take_extra(extra, packet);
+  }
+  return Taken::kPacket;
+}
+
+GuestQueue::Taken GuestQueue::take_packet(Sent& packet) {
+  packet.slots.clear();
+  packet.extras = 0;
+  packet.good = true;
+  packet.frame = Frame{};
+  auto taken = tx_ring_.take();
+  if (!taken) return Taken::kNonsense;
+  if (!*taken) return Taken::kNothing;
+  packet.slots.push_back(**taken);
+  packet.frame.checksum = checksum_of(packet.slots[0].flags);
+  if (packet.slots[0].flags & NETTXF_extra_info) {
+    if (take_extras(packet) != Taken::kPacket) return Taken::kNonsense;
+  }
+  while (packet.slots.back().flags & NETTXF_more_data) {
+    taken = tx_ring_.take();
+    if (!taken || !*taken || packet.slots.size() == kFatalSlots) return Taken::kNonsense;
+    packet.slots.push_back(**taken);
+  }
+  check(packet);
+  return Taken::kPacket;
+}
+
+void GuestQueue::check(Sent& packet) const {
+  if (packet.slots.size() > (profile_.scatter_gather ? kMaxSlots : 1)) packet.good = false;
+  netif_tx_request_t& first = packet.slots[0];
+  const uint16_t total = first.size;
+  if (total < xenvif::kEthernetHeader) packet.good = false;  // NETIF-TX-039
+  // NETIF-TX-017: what the first slot holds is the rest.
+  uint32_t others = 0;
+  for (size_t i = 1; i < packet.slots.size(); ++i) others += packet.slots[i].size;
+  if (others > total) packet.good = false;
+  if (!packet.good) return;
+  first.size = static_cast<uint16_t>(total - others);
+  for (const netif_tx_request_t& slot : packet.slots) {
+    if (uint32_t{slot.offset} + slot.size > ring::kRingPageSize) packet.good = false;
+  }
+  if (packet.good) packet.frame.bytes.resize(total);
+}
+
+void GuestQueue::fetch_by_map(Sent& packet) {
+  std::array<uint32_t, kMaxSlots> refs{};
+  uint32_t count = 0;
+  for (const netif_tx_request_t& slot : packet.slots) {
+    if (slot.size != 0) refs[count++] = slot.gref;  // NETIF-TX-041
+  }
+  void* base =
+      xengnttab_map_domain_grant_refs(handles_.grants, count, domain_, refs.data(), PROT_READ);
+  if (base == nullptr) {
+    packet.good = false;  // NETIF-TX-040
+    return;
+  }
+  size_t at = 0;
+  const std::byte* page = static_cast<const std::byte*>(base);
+  for (const netif_tx_request_t& slot : packet.slots) {
+    if (slot.size == 0) continue;
+    std::memcpy(&packet.frame.bytes[at], page + slot.offset, slot.size);
+    at += slot.size;
+    page += ring::kRingPageSize;
+  }
+  xengnttab_unmap(handles_.grants, base, count);
+}
+
+void GuestQueue::fetch(std::vector<Sent>& packets, size_t count) {
+  copies_.clear();
+  for (size_t i = 0; i < count; ++i) {
+    Sent& packet = packets[i];
+    if (!packet.good) continue;
+    if (profile_.map_transmit) {
+      fetch_by_map(packet);
+      continue;
+    }
+    size_t at = 0;
+    for (const netif_tx_request_t& slot : packet.slots) {
+      if (slot.size == 0) continue;
+      xengnttab_grant_copy_segment_t copy{};
+      copy.source.foreign = {slot.gref, slot.offset, domain_};
+      copy.dest.virt = &packet.frame.bytes[at];
+      copy.len = slot.size;
+      copy.flags = GNTCOPY_source_gref;
+      copies_.push_back(copy);
+      at += slot.size;
+    }
+  }
+  if (copies_.empty()) return;
+  const int error =
+      xengnttab_grant_copy(handles_.grants, static_cast<uint32_t>(copies_.size()), copies_.data());
+  size_t next = 0;
+  for (size_t i = 0; i < count; ++i) {
+    Sent& packet = packets[i];
+    if (!packet.good) continue;
+    for (const netif_tx_request_t& slot : packet.slots) {
+      if (slot.size == 0) continue;
+      if (error != 0 || copies_[next].status != GNTST_okay) packet.good = false;
+      ++next;
+    }
+  }
+}
+
+void GuestQueue::answer(const Sent& packet, int16_t status) {
+  for (size_t i = 0; i < packet.slots.size(); ++i) {
+    tx_ring_.put(netif_tx_response_t{packet.slots[i].id, status});
+    if (i != 0) continue;
+    // NETIF-TX-020: the slots of the extras are answered with nothing.
+    for (unsigned extra = 0; extra < packet.extras; ++extra) {
+      tx_ring_.put(netif_tx_response_t{packet.slots[0].id, NETIF_RSP_NULL});
+    }
+  }
+}
+
+void GuestQueue::deliver(Sent& packet, Port* port) {
+  if (!packet.good) {
+    ++statistics_.guest_errors;
+    answer(packet, NETIF_RSP_ERROR);  // NETIF-TX-040: and the ring goes on
+  } else if (port == nullptr) {
+    answer(packet, NETIF_RSP_DROPPED);
+  } else {
+    ++statistics_.guest_packets;
+    port->sent(std::move(packet.frame));
+    answer(packet, NETIF_RSP_OKAY);
+  }
+}
+
+bool GuestQueue::serve_transmit(Port* port) {
+  if (!tx_due_) return true;
+  if (batch_.empty()) batch_.resize(kBatch);
+  for (;;) {
+    size_t count = 0;
+    Taken taken = Taken::kPacket;
+    while (count < kBatch && (port == nullptr || port->room() > count)) {
+      taken = take_packet(batch_[count]);
+      if (taken != Taken::kPacket) break;
+      ++count;
+    }
+    if (taken == Taken::kNonsense) return false;
+    fetch(batch_, count);
+    for (size_t i = 0; i < count; ++i) deliver(batch_[i], port);
+    if (tx_ring_.publish()) {
+      xenevtchn_notify(handles_.events, static_cast<evtchn_port_t>(tx_port_));
+    }
+    if (port != nullptr && port->room() == 0) return true;  // still due, once it has room
+    if (count == 0 && tx_ring_.arm()) break;
+  }
+  tx_due_ = false;
+  return true;
+}
+
+}  // namespace ringside::backends

@@ -1,0 +1,232 @@
+#include "backends/netback/vif_backend.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringside::backends {
+
+VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::string path,
+                       uint16_t domain, unsigned handle, Port* port)
+    : handles_(handles),
+      store_(handles.store),
+      profile_(profile),
+      path_(std::move(path)),
+      domain_(domain),
+      handle_(handle),
+      port_(port) {}
+
+VifBackend::~VifBackend() {
+  disconnect();
+  if (!frontend_.empty()) {
+    xs_unwatch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
+  }
+}
+
+void VifBackend::start() {
+  const auto frontend = store_.read(path_ + "/frontend");
+  if (!frontend || frontend->empty()) return;  // its nodes are not all there yet
+  frontend_ = *frontend;
+  if (!publish_features()) return;
+  become(XenbusStateInitWait);
+  // The watch fires once at once, which looks at the front end's state for the first time.
+  xs_watch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
+}
+
+bool VifBackend::publish_features() {
+  using Entry = std::pair<const char*, uint32_t>;
+  std::vector<Entry> entries{{"feature-rx-copy", 1}};
+  if (profile_.rx_flip_node) entries.emplace_back("feature-rx-flip", 0);
+  if (profile_.scatter_gather) entries.emplace_back("feature-sg", 1);
+  if (profile_.gso_v4) entries.emplace_back("feature-gso-tcpv4", 1);
+  if (profile_.gso_v6) entries.emplace_back("feature-gso-tcpv6", 1);
+  if (!profile_.checksum_v4) entries.emplace_back("feature-no-csum-offload", 1);
+  if (profile_.checksum_v6) entries.emplace_back("feature-ipv6-csum-offload", 1);
+  if (profile_.split_channels) entries.emplace_back("feature-split-event-channels", 1);
+  if (profile_.max_queues > 0) entries.emplace_back("multi-queue-max-queues", profile_.max_queues);
+  return store_.transact([&](xs_transaction_t in) {
+    return std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+      return store_.write(path_ + "/" + entry.first, std::to_string(entry.second), in);
+    });
+  });
+}
+
+void VifBackend::become(xenbus_state state) {
+  if (state == state_) return;
+  state_ = state;
+  store_.write(path_ + "/state", std::to_string(static_cast<int>(state)));
+}
+
+void VifBackend::changed() {
+  if (frontend_.empty()) {
+    start();
+    return;
+  }
+  const auto peer =
+      static_cast<xenbus_state>(store_.number(frontend_ + "/state").value_or(XenbusStateUnknown));
+  const bool closing =
+      store_.number(path_ + "/state").value_or(XenbusStateUnknown) == XenbusStateClosing;
+  switch (peer) {
+    case XenbusStateInitialising:
+      if (closing && !store_.flag(path_ + "/online", true)) {
+        // Detached before the guest took it up: there is nobody to wait for.
+        become(XenbusStateClosed);
+        break;
+      }
+      // XENBUS-012: a driver was loaded anew.
+      if (!queues_.empty()) disconnect();
+      if (state_ != XenbusStateInitWait && publish_features()) become(XenbusStateInitWait);
+      break;
+    case XenbusStateConnected:
+      // XENBUS-016: the same state written twice is one connection.
+      if (state_ == XenbusStateInitWait && !closing) connect();
+      break;
+    case XenbusStateClosing:
+      disconnect();  // XENBUS-008: nothing of the guest's is held once it may read Closing
+      if (state_ != XenbusStateClosed) become(XenbusStateClosing);
+      break;
+    case XenbusStateClosed:
+    case XenbusStateUnknown:
+      // A back end that has just started waits for the front end to come back.
+      if (state_ == XenbusStateInitWait && !closing && peer == XenbusStateClosed) break;
+      disconnect();
+      become(XenbusStateClosed);
+      break;
+    default: break;  // XENBUS-001, XENBUS-015
+  }
+}
+
+void VifBackend::connect() {
+  std::vector<QueueKeys> keys;
+  std::string why;
+  if (!read_keys(keys, why)) return fail(why);
+  const GuestFeatures guest = read_guest_features();
+  for (const QueueKeys& one : keys) {
+    auto queue = GuestQueue::connect(handles_, domain_, one, guest, profile_, statistics_);
+    if (queue == nullptr) return fail("mapping the rings or binding the event channels");
+    queues_.push_back(std::move(queue));
+  }
+  ++statistics_.connections;
+  become(XenbusStateConnected);
+  port_due_ = true;
+  pump();
+}
+
+bool VifBackend::read_keys(std::vector<QueueKeys>& keys, std::string& why) const {
+  const uint32_t count = store_.number(frontend_ + "/multi-queue-num-queues").value_or(1);
+  if (count == 0 || count > std::max(1u, profile_.max_queues)) {  // NETIF-NEG-005
+    why = "multi-queue-num-queues is " + std::to_string(count);
+    return false;
+  }
+  if (!store_.flag(frontend_ + "/request-rx-copy", false)) {  // NETIF-NEG-010
+    why = "no request-rx-copy: there is no other way to receive";
+    return false;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string directory =
+        count == 1 ? frontend_ : frontend_ + "/queue-" + std::to_string(i);
+    keys.emplace_back();
+    if (!read_queue(directory, keys.back(), why)) return false;
+  }
+  return true;
+}
+
+bool VifBackend::read_queue(const std::string& directory, QueueKeys& keys, std::string& why) const {
+  const auto tx_ref = store_.number(directory + "/tx-ring-ref");
+  const auto rx_ref = store_.number(directory + "/rx-ring-ref");
+  if (!tx_ref || !rx_ref) {
+    why = "reading " + directory + "/{tx,rx}-ring-ref";
+    return false;
+  }
+  keys.tx_ref = *tx_ref;
+  keys.rx_ref = *rx_ref;
+  if (profile_.split_channels) {  // NETIF-NEG-003
+    const auto tx_port = store_.number(directory + "/event-channel-tx");
+    const auto rx_port = store_.number(directory + "/event-channel-rx");
+    if (tx_port && rx_port) {
+      keys.tx_port = *tx_port;
+      keys.rx_port = *rx_port;
+      return true;
+    }
+  }
+  const auto port = store_.number(directory + "/event-channel");
+  if (!port) {
+    why = "reading " + directory + "/event-channel";
+    return false;
+  }
+  keys.tx_port = *port;
+  return true;
+}
+
+GuestFeatures VifBackend::read_guest_features() const {
+  GuestFeatures guest;
+  guest.scatter_gather = profile_.scatter_gather && store_.flag(frontend_ + "/feature-sg", false);
+  guest.gso_v4 = profile_.gso_v4 && store_.flag(frontend_ + "/feature-gso-tcpv4", false);
+  guest.gso_v6 = profile_.gso_v6 && store_.flag(frontend_ + "/feature-gso-tcpv6", false);
+  guest.checksum_v4 = !store_.flag(frontend_ + "/feature-no-csum-offload", false);
+  guest.checksum_v6 = store_.flag(frontend_ + "/feature-ipv6-csum-offload", false);
+  guest.rx_notify = store_.flag(frontend_ + "/feature-rx-notify", false);
+  return guest;
+}
+
+void VifBackend::disconnect() {
+  for (const auto& queue : queues_) statistics_.port_dropped += queue->backlog().size();
+  queues_.clear();
+}
+
+void VifBackend::fail(const std::string& why) {
+  disconnect();
+  // As Linux' xenbus_dev_fatal() does: the reason below the home directory's error/.
+  const size_t backend = path_.rfind("/backend/");
+  if (backend != std::string::npos) {
+    store_.write(path_.substr(0, backend) + "/error" + path_.substr(backend) + "/error", why);
+  }
+  become(XenbusStateClosing);
+}
+
+bool VifBackend::event(evtchn_port_t port) {
+  return std::any_of(queues_.begin(), queues_.end(),
+                     [port](const auto& queue) { return queue->event(port); });
+}
+
+void VifBackend::port_changed() { port_due_ = true; }
+
+GuestQueue& VifBackend::queue_for(const Frame& frame) {
+  // One flow stays on one queue: its addresses and ports choose. [NETIF-NEG-006]
+  if (queues_.size() == 1) return *queues_[0];
+  size_t hash = 0;
+  const size_t end = std::min<size_t>(frame.bytes.size(), 58);
+  for (size_t i = 26; i < end; ++i) hash = hash * 31 + std::to_integer<size_t>(frame.bytes[i]);
+  return *queues_[hash % queues_.size()];
+}
+
+void VifBackend::pump() {
+  if (queues_.empty()) return;
+  if (std::exchange(port_due_, false)) {
+    for (const auto& queue : queues_) queue->look_at_transmit();
+  }
+  bool sane = true;
+  for (const auto& queue : queues_) sane = sane && queue->serve_transmit(port_);
+  Frame frame;
+  size_t waiting = 0;
+  for (const auto& queue : queues_) {
+    sane = sane && queue->serve_receive();
+    waiting += queue->backlog().size();
+  }
+  while (sane && port_ != nullptr && waiting < kBacklog && port_->receive(frame)) {
+    GuestQueue& queue = queue_for(frame);
+    queue.backlog().push_back(std::move(frame));
+    frame = Frame{};
+    if (++waiting < kBacklog) continue;
+    waiting = 0;
+    for (const auto& each : queues_) {
+      sane = sane && each->serve_receive();
+      waiting += each->backlog().size();
+    }
+  }
+  for (const auto& queue : queues_) sane = sane && queue->serve_receive();
+  if (sane) return;
+  ++statistics_.violations;
+  fail("the front end's ring makes no sense");
+}
+
+}  // namespace ringside::backends
