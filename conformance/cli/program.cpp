@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "conformance/cli/verbs.hpp"
+
+namespace ringside::conformance {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  ringside conformance                              every rule, reference back ends
+  ringside conformance --filter 'NETIF-TX-*'        the rules of one group
+  ringside conformance --filter 'RING_*' --seed 7   tests by name, another world
+  ringside conformance --junit out.xml --json out.json
+  ringside replay net capture.pcap --digest
+  ringside replay blk trace.iolog --image disk.img --size 64M
+  ringside rules list
+  ringside rules show RING-008
+  ringside all                                      conformance and all sample traffic
+
+Exit codes (the worst outcome of the run):
+  0  SUCCESS  everything that ran held
+  3  SKIP     nothing ran but tests that do not apply here
+  4  ERROR    bad input, or a fault of the bench itself
+  5  FAILURE  a rule was broken, or traffic arrived wrong
+  6  CRASH    a test crashed or hung)";
+
+int complain(std::string_view message) {
+  fmt::print(stderr, "ringside: ERROR: {}\n", message);
+  return exit_code(Outcome::kError);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  CLI::App app("Xen PV front ends, proved against a simulated Xen", "ringside");
+  app.set_version_flag("--version", "ringside " RINGSIDE_VERSION);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  Action action;
+  add_conformance(app, action);
+  add_replay(app, action);
+  add_rules(app, action);
+  add_bench(app, action);
+  add_all(app, action);
+  try {
+    app.parse(argc, argv);
+    return exit_code(action());
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& e) {
+    return complain(fmt::format("{}; see ringside --help", e.what()));
+  } catch (const Problem& e) {
+    return complain(e.what());
+  } catch (const std::exception& e) {
+    return complain(fmt::format("the bench itself failed: {}", e.what()));
+  }
+}
+
+}  // namespace ringside::conformance

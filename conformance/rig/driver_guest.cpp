@@ -1,0 +1,49 @@
+#include "conformance/rig/driver_guest.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace ringside::conformance {
+
+DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config)
+    : host_(host),
+      domain_(host.toolstack().create_domain(config)),
+      domid_(domain_.id()),
+      guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
+  Status status = Status::kOk;
+  run([&] {
+    auto bus = xenbus::Bus::create(guest_->platform(), guest_->hypercall());
+    status = bus.status();
+    if (bus) bus_ = *std::move(bus);
+  });
+  if (!bus_) throw RigError(fmt::format("XENBUS did not start: {}", to_string(status)));
+}
+
+DriverGuest::~DriverGuest() {
+  try {
+    shut_down();
+    guest_.reset();
+    host_.toolstack().destroy_domain(domid_);
+  } catch (const std::exception&) {
+    // A guest that hangs was reported by the run() that hung; the host goes down with it.
+  }
+}
+
+void DriverGuest::run(const std::function<void()>& job, unsigned cpu, sim::Nanoseconds budget) {
+  if (!guest_->run(cpu, job, budget)) throw Stuck("a job in the guest did not return");
+}
+
+bool DriverGuest::wait(platform::Event& event, sim::Nanoseconds budget) {
+  Status status = Status::kTimedOut;
+  run([&] { status = platform().wait_until(event, platform().now() + budget); });
+  return ok(status);
+}
+
+std::vector<std::string> DriverGuest::shut_down() {
+  if (!bus_) return {};
+  run([this] { [[maybe_unused]] const auto last = std::exchange(bus_, {}); });
+  return host_.machine().audit(domain_);
+}
+
+}  // namespace ringside::conformance

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "conformance/rig/host.hpp"
+#include "protocols/xenbus/bus.hpp"
+#include "sim/guest/guest.hpp"
+
+namespace ringside::conformance {
+
+/// A guest domain in which XENBUS runs: what device drivers stand on.
+class DriverGuest {
+ public:
+  explicit DriverGuest(Host& host, const sim::GuestConfig& config = {});
+  /// Takes XENBUS down and destroys the domain. Devices must be gone before.
+  ~DriverGuest();
+  DriverGuest(const DriverGuest&) = delete;
+  DriverGuest& operator=(const DriverGuest&) = delete;
+
+  Host& host() { return host_; }
+  sim::Domain& domain() { return domain_; }
+  uint16_t domid() const { return domid_; }
+  sim::Guest& guest() { return *guest_; }
+  platform::Platform& platform() { return guest_->platform(); }
+  xenbus::Bus& bus() { return *bus_; }
+  xenbus::Services services() { return bus_->services(); }
+
+  /// Runs `job` at passive level on a vCPU and drives the world until it has returned; a
+  /// job that never does throws Stuck. From outside the actors.
+  void run(const std::function<void()>& job, unsigned cpu = 0,
+           sim::Nanoseconds budget = Host::kPatience);
+
+  /// Waits inside the guest; false when the event is not set within `budget`.
+  bool wait(platform::Event& event, sim::Nanoseconds budget = Host::kPatience / 2);
+
+  /// Takes XENBUS down; what the guest then still holds is in the answer, one line each.
+  std::vector<std::string> shut_down();
+
+ private:
+  Host& host_;
+  sim::Domain& domain_;
+  uint16_t domid_;
+  std::unique_ptr<sim::Guest> guest_;
+  platform::Box<xenbus::Bus> bus_;
+};
+
+}  // namespace ringside::conformance

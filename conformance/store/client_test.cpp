@@ -1,0 +1,216 @@
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conformance/rig/driver_guest.hpp"
+#include "conformance/rig/host.hpp"
+
+namespace ringside::conformance {
+namespace {
+
+using xenbus::kNoTransaction;
+
+/// The store client against the simulated xenstored.
+class StoreClientTest : public testing::Test {
+ protected:
+  xenbus::Store& store() { return guest_.bus().store(); }
+  std::string home(std::string_view key = "") {
+    return "/local/domain/" + std::to_string(guest_.domid()) + "/" + std::string(key);
+  }
+  /// The domain's own directory, where it may write.
+  std::string data(std::string_view key) { return "data/" + std::string(key); }
+  /// A place of the test's under the domain's data directory.
+  std::string dom0_read(std::string_view key) {
+    return host_.toolstack().read(home(key)).value_or("(absent)");
+  }
+  void dom0_write(std::string_view key, std::string_view value) {
+    host_.toolstack().write(home(key), value);
+  }
+
+ public:
+  void fired() { ++fires_; }
+
+ protected:
+  Host host_;
+  DriverGuest guest_{host_};
+  int fires_ = 0;
+};
+
+TEST_F(StoreClientTest, STORE_010_ValuesMayBeEmptyOrHoldAnyByte) {
+  const std::string bytes("a\0b\xff\n", 5);
+  guest_.run([&] {
+    EXPECT_EQ(store().write(kNoTransaction, data("any"), bytes), Status::kOk);
+    EXPECT_EQ(store().write(kNoTransaction, data("none"), ""), Status::kOk);
+    EXPECT_EQ(store().read(kNoTransaction, data("any"))->view(), bytes);
+    EXPECT_EQ(store().read(kNoTransaction, data("none"))->view(), "");
+  });
+  EXPECT_EQ(dom0_read("data/any"), bytes);
+}
+
+TEST_F(StoreClientTest, STORE_009_BadPathsNeverReachTheRing) {
+  guest_.run([&] {
+    for (const char* bad : {"", "a//b", "a/", "a b", "a:b"}) {
+      EXPECT_EQ(store().read(kNoTransaction, bad).status(), Status::kInvalidArgument) << bad;
+      EXPECT_EQ(store().write(kNoTransaction, bad, "x"), Status::kInvalidArgument) << bad;
+    }
+  });
+}
+
+TEST_F(StoreClientTest, STORE_011_AListingMayBeEmptyMissingOrLongerThanAMessage) {
+  std::set<std::string> names;
+  for (int i = 0; i < 300; ++i) {
+    names.insert("a-child-with-a-long-name-" + std::to_string(i));
+    dom0_write("data/many/a-child-with-a-long-name-" + std::to_string(i), "");
+  }
+  dom0_write("data/leaf", "");
+  guest_.run([&] {
+    EXPECT_EQ(store().directory(kNoTransaction, data("leaf"))->raw(), "");
+    EXPECT_EQ(store().directory(kNoTransaction, data("nowhere")).status(), Status::kNotFound);
+    const auto many = store().directory(kNoTransaction, data("many"));
+    ASSERT_TRUE(many.ok()) << to_string(many.status());
+    std::set<std::string> seen;
+    for (std::string_view rest = many->raw(); !rest.empty();) {
+      seen.emplace(xenbus::Listing::next(rest));
+    }
+    EXPECT_EQ(seen, names);
+  });
+}
+
+TEST_F(StoreClientTest, STORE_012_RemovingWhatIsNotThereIsFineUnderAParentThatIs) {
+  guest_.run([&] {
+    EXPECT_EQ(store().remove(kNoTransaction, data("never")), Status::kOk);
+    EXPECT_EQ(store().remove(kNoTransaction, data("never/ever")), Status::kNotFound);
+  });
+}
+
+TEST_F(StoreClientTest, STORE_013_WritesMakeTheParentsTheyNeed) {
+  guest_.run([&] {
+    EXPECT_EQ(store().write(kNoTransaction, data("a/b/c"), "1"), Status::kOk);
+    EXPECT_EQ(store().make_directory(kNoTransaction, data("d/e")), Status::kOk);
+    EXPECT_EQ(store().read(kNoTransaction, data("a/b"))->view(), "");
+    EXPECT_EQ(store().read(kNoTransaction, data("d"))->view(), "");
+    EXPECT_EQ(store().make_directory(kNoTransaction, data("d/e")), Status::kOk);
+  });
+}
+
+TEST_F(StoreClientTest, STORE_014_AWatchFiresOnceAtTheStartAndAtEachChangeBelow) {
+  Owned<xenbus::Watch> watch;
+  guest_.run([&] {
+    watch = *store().watch(data("watched"), Delegate::to<&StoreClientTest::fired>(*this));
+  });
+  host_.require("the first event", [&] { return fires_ >= 1; });
+  const int before = fires_;
+  dom0_write("data/watched/deep/down", "1");
+  host_.require("the change", [&] { return fires_ > before; });
+  guest_.run([&] { watch.reset(); });
+}
+
+TEST_F(StoreClientTest, STORE_015_NoDelegateIsCalledAfterItsWatchIsGone) {
+  guest_.run([&] {
+    for (int i = 0; i < 20; ++i) {
+      auto watch = *store().watch(data("watched"), Delegate::to<&StoreClientTest::fired>(*this));
+      (void)store().write(kNoTransaction, data("watched"), "x");
+      watch.reset();
+      const int before = fires_;
+      (void)store().write(kNoTransaction, data("watched"), "y");
+      EXPECT_EQ(fires_, before);
+    }
+  });
+  const int before = fires_;
+  host_.pass(platform::kSecond);
+  EXPECT_EQ(fires_, before);
+}
+
+TEST_F(StoreClientTest, STORE_016_AConflictIsKAgainAndLeavesNothing) {
+  dom0_write("data/counter", "1");
+  guest_.run([&] {
+    const auto transaction = *store().begin();
+    EXPECT_EQ(store().read(transaction, data("counter"))->view(), "1");
+    dom0_write("data/counter", "2");
+    EXPECT_EQ(store().write(transaction, data("counter"), "mine"), Status::kOk);
+    EXPECT_EQ(store().commit(transaction), Status::kAgain);
+    EXPECT_EQ(store().read(kNoTransaction, data("counter"))->view(), "2");
+    EXPECT_FALSE(ok(store().commit(transaction))) << "its number is no longer good";
+  });
+}
+
+TEST_F(StoreClientTest, STORE_016_CommitShowsAllAndAbortNothing) {
+  guest_.run([&] {
+    const auto kept = *store().begin();
+    EXPECT_EQ(store().write(kept, data("one"), "1"), Status::kOk);
+    EXPECT_EQ(store().write(kept, data("two"), "2"), Status::kOk);
+    EXPECT_EQ(dom0_read("data/one"), "(absent)");
+    EXPECT_EQ(store().commit(kept), Status::kOk);
+    const auto dropped = *store().begin();
+    EXPECT_EQ(store().write(dropped, data("one"), "changed"), Status::kOk);
+    store().abort(dropped);
+  });
+  EXPECT_EQ(dom0_read("data/one"), "1");
+  EXPECT_EQ(dom0_read("data/two"), "2");
+}
+
+TEST_F(StoreClientTest, STORE_018_AQuotaIsAnAnswerAndNotTheEnd) {
+  guest_.run([&] {
+    const std::string too_much(3000, 'x');
+    EXPECT_EQ(store().write(kNoTransaction, data("big"), too_much), Status::kNoResources);
+    std::vector<xenbus::Transaction> open;
+    Status status = Status::kOk;
+    while (ok(status) && open.size() < 100) {
+      const auto one = store().begin();
+      status = one.status();
+      if (one) open.push_back(*one);
+    }
+    EXPECT_EQ(status, Status::kNoResources);
+    for (const auto& one : open) store().abort(one);
+    EXPECT_EQ(store().write(kNoTransaction, data("small"), "x"), Status::kOk);
+  });
+}
+
+TEST_F(StoreClientTest, STORE_024_RemovalOfAParentFiresTheWatchBelow) {
+  dom0_write("data/parent/child", "1");
+  Owned<xenbus::Watch> watch;
+  guest_.run([&] {
+    watch = *store().watch(data("parent/child"), Delegate::to<&StoreClientTest::fired>(*this));
+  });
+  host_.require("the first event", [&] { return fires_ >= 1; });
+  const int before = fires_;
+  host_.toolstack().remove(home("data/parent"));
+  host_.require("the removal", [&] { return fires_ > before; });
+  guest_.run([&] { watch.reset(); });
+}
+
+TEST_F(StoreClientTest, PermissionsAreSetAndKept) {
+  dom0_write("private", "secret");
+  guest_.run([&] {
+    EXPECT_EQ(store().write(kNoTransaction, home("private"), "x"), Status::kAccessDenied);
+    const xenbus::Permission permissions[] = {
+        {.domain = guest_.domid(), .mode = xenbus::Permission::Mode::kNone},
+        {.domain = 0, .mode = xenbus::Permission::Mode::kRead}};
+    EXPECT_EQ(store().write(kNoTransaction, data("mine"), "x"), Status::kOk);
+    EXPECT_EQ(store().set_permissions(kNoTransaction, data("mine"), permissions), Status::kOk);
+    EXPECT_EQ(store().set_permissions(kNoTransaction, data("gone"), permissions),
+              Status::kNotFound);
+  });
+}
+
+TEST_F(StoreClientTest, ManyCallersAtOnceEachGetTheirOwnAnswer) {
+  constexpr int kCallers = 12;
+  int done = 0;
+  for (int i = 0; i < kCallers; ++i) {
+    guest_.guest().post(0, [&, i] {
+      const std::string key = data("caller-" + std::to_string(i));
+      for (int round = 0; round < 20; ++round) {
+        const std::string value = std::to_string(i) + ":" + std::to_string(round);
+        EXPECT_EQ(store().write(kNoTransaction, key, value), Status::kOk);
+        EXPECT_EQ(store().read(kNoTransaction, key)->view(), value);
+      }
+      ++done;
+    });
+  }
+  host_.require("all callers", [&] { return done == kCallers; });
+}
+
+}  // namespace
+}  // namespace ringside::conformance
