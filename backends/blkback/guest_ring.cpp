@@ -67,7 +67,7 @@ class RingOf final : public GuestRing {
   }
 
   void put(const GuestResponse& response) override {
-    typename Layout::Response wire{};
+    ring::Zeroed<typename Layout::Response> wire;  // RING-014, XSA-216
     wire.id = response.id;
     wire.operation = response.operation;
     wire.status = response.status;

@@ -111,8 +111,7 @@ class NetbackProcess final : public Netback {
 
   void add(const Key& key) {
     Port* port = find_port_ ? find_port_(key.first, key.second) : nullptr;
-    auto vif =
-        std::make_unique<VifBackend>(handles_, profile_, path_of(key), key.first, key.second, port);
+    auto vif = std::make_unique<VifBackend>(handles_, profile_, path_of(key), key.first, port);
     VifBackend& added = *vif;
     vifs_.emplace(key, std::move(vif));
     if (port != nullptr) {

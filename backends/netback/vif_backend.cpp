@@ -6,13 +6,12 @@
 namespace ringside::backends {
 
 VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::string path,
-                       uint16_t domain, unsigned handle, Port* port)
+                       uint16_t domain, Port* port)
     : handles_(handles),
       store_(handles.store),
       profile_(profile),
       path_(std::move(path)),
       domain_(domain),
-      handle_(handle),
       port_(port) {}
 
 VifBackend::~VifBackend() {

@@ -16,7 +16,7 @@ class VifBackend {
  public:
   /// `path` is its own directory in the store.
   VifBackend(Handles& handles, const NetbackProfile& profile, std::string path, uint16_t domain,
-             unsigned handle, Port* port);
+             Port* port);
   ~VifBackend();
   VifBackend(const VifBackend&) = delete;
   VifBackend& operator=(const VifBackend&) = delete;
@@ -53,7 +53,6 @@ class VifBackend {
   std::string path_;
   std::string frontend_;
   uint16_t domain_;
-  unsigned handle_;
   Port* port_;
   bool port_due_ = true;
   xenbus_state state_ = XenbusStateUnknown;

@@ -97,6 +97,19 @@ TEST_P(BlkifBackEndTest, BLKIF_IO_014_UnknownOperationsAreNotSupported) {
   expect_alive();
 }
 
+TEST_P(BlkifBackEndTest, RING_014_PaddingOfResponsesIsZero) {
+  connect();
+  const auto page = front_->grant();
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(front_->status_of(front_->request(BLKIF_OP_READ, i, page.ref)), BLKIF_RSP_OKAY);
+    const auto slot = front_->area().bytes().subspan(ring::kHeaderSize + i * 112, 16);
+    EXPECT_EQ(slot[offsetof(blkif_response_t, operation) + 1], std::byte{0});
+    for (size_t at = offsetof(blkif_response_t, status) + 2; at < slot.size(); ++at) {
+      EXPECT_EQ(slot[at], std::byte{0}) << "response " << i << ", byte " << at;
+    }
+  }
+}
+
 TEST_P(BlkifBackEndTest, BLKIF_IO_015_ABarrierWithDataIsWrittenAndFlushed) {
   connect();
   if (!config_.profile.barrier) return;

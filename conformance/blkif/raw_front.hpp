@@ -101,7 +101,7 @@ class RawFront final : private xenbus::DeviceDriver {
   int status_of(const T& wire) {
     const auto response = ask(wire);
     if (!response) return -1000;
-    EXPECT_EQ(response->id, wire.id);
+    EXPECT_EQ(uint64_t{response->id}, uint64_t{wire.id});  // packed in the 32-bit layout
     return response->status;
   }
 

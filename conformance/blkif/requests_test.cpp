@@ -36,6 +36,30 @@ TEST_F(BlkifRequestTest, BLKIF_IO_011_AFlushHasNoSegments) {
   expect_settled();
 }
 
+/// Leaves no zero on the part of the stack that the next calls use.
+[[gnu::noinline]] void dirty_stack() {
+  volatile std::byte rubbish[8192];
+  for (volatile std::byte& byte : rubbish) byte = std::byte{0xa5};
+}
+
+// RING-014: a segment has two bytes of padding, and eight of eleven segments are unused.
+TEST_F(BlkifRequestTest, RING_014_PaddingOfRequestsIsZero) {
+  connect();
+  TestRequest& test = make_pages(Operation::kWrite, 0, 3);
+  dirty_stack();
+  ASSERT_EQ(submit(test), Status::kOk);
+  const auto slot = platform_.last_range().bytes().subspan(ring::kHeaderSize);
+  const auto expect_zero = [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; ++i) EXPECT_EQ(slot[i], std::byte{0}) << "byte " << i;
+  };
+  expect_zero(offsetof(blkif_request_t, handle) + 2, offsetof(blkif_request_t, id));
+  constexpr size_t kSegments = offsetof(blkif_request_t, seg);
+  for (size_t i = 0; i < 3; ++i) expect_zero(kSegments + i * 8 + 6, kSegments + i * 8 + 8);
+  expect_zero(kSegments + 3 * 8, sizeof(blkif_request_t));
+  serve();
+  expect_settled();
+}
+
 // BLKIF-IO-012: sectors within the page, inclusive.
 TEST_F(BlkifRequestTest, BLKIF_IO_012_SegmentsNameTheirSectorsInclusively) {
   connect();

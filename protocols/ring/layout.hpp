@@ -43,6 +43,14 @@ constexpr bool is_ring_area(size_t bytes) {
          std::has_single_bit(bytes);
 }
 
+/// A message to be filled in for the peer, its padding zeroed with the rest: `T{}` leaves there
+/// what the stack held, and the peer would read it. [RING-014]
+template <typename T>
+struct Zeroed : T {
+  static_assert(std::is_trivially_copyable_v<T>);
+  Zeroed() { std::memset(static_cast<T*>(this), 0, sizeof(T)); }
+};
+
 /// A slot read as another structure that its flags say it is (an extra info, an indirect
 /// request). Bytes beyond the shorter of both are zero or dropped.
 template <typename To, typename From>

@@ -127,7 +127,7 @@ bool Queue::issue_flush(Request& request) {
       mode == FlushMode::kCache ? BLKIF_OP_FLUSH_DISKCACHE : BLKIF_OP_WRITE_BARRIER;
   const std::optional<uint32_t> index = take_slot(request, operation);
   if (!index) return false;
-  blkif_request_t wire{};
+  ring::Zeroed<blkif_request_t> wire;
   wire.operation = operation;
   wire.handle = handle_;
   wire.id = slots_.id(*index);
@@ -142,7 +142,7 @@ bool Queue::issue_discard(Request& request) {
   const std::optional<uint32_t> index = take_slot(request, BLKIF_OP_DISCARD);
   if (!index) return false;
   // BLKIF-IO-018: whole extents, and the secure flag only for who can.
-  blkif_request_discard_t wire{};
+  ring::Zeroed<blkif_request_discard_t> wire;
   wire.operation = BLKIF_OP_DISCARD;
   wire.flag = request.secure ? BLKIF_DISCARD_SECURE : 0;
   wire.handle = handle_;
@@ -234,7 +234,7 @@ bool Queue::add_piece(Request& request, Slot& slot) {
 
 void Queue::put_direct(uint32_t index, uint64_t sector, uint32_t count) {
   const Slot& slot = slots_[index];
-  blkif_request_t wire{};
+  ring::Zeroed<blkif_request_t> wire;
   wire.operation = slot.operation;
   wire.nr_segments = static_cast<uint8_t>(count);  // BLKIF-IO-011
   wire.handle = handle_;
@@ -257,14 +257,14 @@ void Queue::put_indirect(uint32_t index, uint64_t sector, uint32_t count) {
   uint16_t next = slot.first_piece;
   for (uint32_t i = 0; i < count; ++i) {
     const Piece& piece = pieces_[next];
-    blkif_request_segment segment{};
+    ring::Zeroed<blkif_request_segment> segment;
     segment.gref = piece.ref;
     segment.first_sect = piece.first_sector;
     segment.last_sect = piece.last_sector;
     indirect_.put(slot.indirect, i, segment);
     next = piece.next;
   }
-  blkif_request_indirect_t wire{};
+  ring::Zeroed<blkif_request_indirect_t> wire;
   wire.operation = BLKIF_OP_INDIRECT;
   wire.indirect_op = slot.operation;
   wire.nr_segments = static_cast<uint16_t>(count);

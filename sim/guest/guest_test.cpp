@@ -68,7 +68,6 @@ TEST_P(GuestTest, AWaitTimesOut) {
 
 TEST_P(GuestTest, AWaitTakesTimersAndUpcallsMeanwhile) {
   Counter counter;
-  Counter upcalls;
   EXPECT_TRUE(run([&] {
     auto event = *platform().create_event();
     counter.event = event.get();

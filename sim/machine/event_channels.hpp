@@ -69,13 +69,14 @@ class EventChannels {
  private:
   enum class State : uint8_t { kFree, kUnbound, kInterdomain, kVirq, kIpi };
   /// What a port is connected to, in one word so that a sender reads it at once.
-  struct Binding {
+  struct alignas(8) Binding {
     State state = State::kFree;
     uint8_t vcpu = 0;  // of this side, notified
     DomainId remote = 0;
     Port number = 0;  // remote port, or virq
   };
   struct Channel {
+    static_assert(std::atomic<Binding>::is_always_lock_free);
     std::atomic<Binding> binding{};
     std::atomic<bool> sink_busy{false};
     std::atomic<EventSink*> sink{nullptr};
