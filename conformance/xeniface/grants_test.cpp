@@ -213,6 +213,23 @@ TEST_F(IfaceGrantsTest, IFACE_033_AnIdOrAnAddressNamesOneRegion) {
   EXPECT_EQ(permit_v1(second, 7), NtStatus::kPending);
 }
 
+TEST_F(IfaceGrantsTest, IFACE_033_PagesThatTheDriverLentAreNotTheCallersToShareAgain) {
+  Irp& irp = new_irp();
+  ASSERT_EQ(permit(*one_, irp, permit_in(3)), NtStatus::kPending);
+  const UserAddress lent = address_of(irp);
+  Irp& again = new_irp();
+  for (const auto& [address, pages] : {std::pair{lent, 1u},
+                                       {lent + kPageSize, 1u},
+                                       {lent + 2 * kPageSize, 4u},
+                                       {lent - kPageSize, 2u},
+                                       {lent - kPageSize, 1024u * 1024u}}) {
+    const NtStatus status = permit(*one_, again, permit_in(pages, address));
+    EXPECT_EQ(status, NtStatus::kInvalidParameter) << address - lent << " " << pages;
+  }
+  const UserAddress own = allocate(1);
+  EXPECT_EQ(permit(*one_, again, permit_in(1, own)), NtStatus::kPending);
+}
+
 TEST_F(IfaceGrantsTest, IFACE_034_TheNotifyPortIsAChannelOfTheSameHandle) {
   const auto [foreign, remote] = connect(*two_, other_process_.create_event());
   Irp& irp = new_irp();
@@ -278,6 +295,41 @@ TEST_F(IfaceGrantsTest, IFACE_035_NoByteIsWrittenWhereTheCallerMayNotWrite) {
   EXPECT_EQ(permit(*one_, irp, in), NtStatus::kAccessViolation);
   in.flags = kReadOnly;
   EXPECT_EQ(permit(*one_, irp, in), NtStatus::kPending);
+}
+
+TEST_F(IfaceGrantsTest, IFACE_037_WithoutMemoryARequestFailsAndLeavesNothing) {
+  const uint32_t event = process_.create_event();
+  UserAddress path = 0;
+  guest_.run([&] { path = process_.place(std::string_view("data\0", 5)); });
+  const xeniface::StoreAddWatchIn<uint64_t> watch{path, 5, event};
+  const xeniface::EvtchnBindUnboundIn<uint64_t> bind{peer_.id(), 0, event};
+  Input permissions(xeniface::StoreSetPermissionsIn<uint64_t>{path, 5, 1});
+  permissions.append(xeniface::StorePermission{guest_.domid(), 0});
+  const Input text = Input::text(std::string_view("data\0", 5));
+  struct {
+    Ioctl code;
+    Input input;
+    size_t output;
+  } const kRequests[] = {{Ioctl::kStoreAddWatch, Input(watch), 8},
+                         {Ioctl::kEvtchnBindUnbound, Input(bind), 4},
+                         {Ioctl::kStoreSetPermissions, permissions, 0},
+                         {Ioctl::kStoreRead, text, 64},
+                         {Ioctl::kStoreDirectory, text, 64}};
+  for (const auto& request : kRequests) {
+    for (uint64_t n = 1;; ++n) {
+      ASSERT_LT(n, 100u);
+      const int references = process_.event(event).references;
+      guest_.guest().fail_allocation_at(n);
+      const NtStatus status = call(*one_, request.code, request.input, request.output).status;
+      guest_.guest().fail_allocation_at(0);
+      if (status == NtStatus::kSuccess) {
+        EXPECT_GT(n, 1u) << "none of it was tried";
+        break;
+      }
+      EXPECT_EQ(status, NtStatus::kNoMemory) << static_cast<uint32_t>(request.code) << " " << n;
+      EXPECT_EQ(process_.event(event).references, references);
+    }
+  }
 }
 
 TEST_F(IfaceGrantsTest, IFACE_037_AFailureAnywhereLeavesNothingGranted) {

@@ -74,7 +74,7 @@ class IfaceTest : public testing::Test {
  protected:
   using Handle = xeniface::Handle;
 
-  IfaceTest() {
+  explicit IfaceTest(const HostConfig& config = {}) : host_(config) {
     guest_.run([&] {
       gateway_ = *xeniface::Gateway::create(guest_.services());
       one_ = *gateway_->open(process_);

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +17,8 @@ namespace ringside::conformance {
 
 /// An event object of a process; drivers hold references to it.
 struct EventObject {
-  int signals = 0;
-  int references = 0;
+  std::atomic<int> signals = 0;
+  std::atomic<int> references = 0;
 };
 
 /// A process of the guest, as a shell shows it to XENIFACE: an address space, handles, a token.
@@ -31,6 +33,7 @@ class Process final : public xeniface::Caller {
   // --- what a program does; in the guest --------------------------------------------------
   /// Ends: its memory goes back to the system, pinned pages once they are not pinned any more.
   void exit() {
+    const std::lock_guard guard(mutex_);
     exited_ = true;
     for (auto at = pages_.begin(); at != pages_.end();) {
       const bool free = at->second.own && at->second.pins == 0;
@@ -40,6 +43,7 @@ class Process final : public xeniface::Caller {
   }
   /// Allocates `count` pages in one piece.
   UserAddress allocate(unsigned count = 1, bool writable = true) {
+    const std::lock_guard guard(mutex_);
     const UserAddress first = take_addresses(count);
     for (unsigned i = 0; i < count; ++i) {
       pages_[first + i * platform::kPageSize] = {
@@ -57,16 +61,22 @@ class Process final : public xeniface::Caller {
   }
   /// nullptr where nothing is mapped.
   std::byte* find(UserAddress address) {
+    const std::lock_guard guard(mutex_);
     const auto found = pages_.find(address & ~UserAddress{platform::kPageSize - 1});
     if (found == pages_.end()) return nullptr;
     return found->second.page.address + address % platform::kPageSize;
   }
   uint32_t create_event() {
+    const std::lock_guard guard(mutex_);
     events_[next_handle_] = std::make_shared<EventObject>();
     return std::exchange(next_handle_, next_handle_ + 4);
   }
-  EventObject& event(uint32_t handle) { return *events_.at(handle); }
+  EventObject& event(uint32_t handle) {
+    const std::lock_guard guard(mutex_);
+    return *events_.at(handle);
+  }
   unsigned pins() const {
+    const std::lock_guard guard(mutex_);
     unsigned pins = 0;
     for (const auto& [address, page] : pages_) pins += page.pins;
     return pins;
@@ -86,14 +96,16 @@ class Process final : public xeniface::Caller {
     return Status::kOk;
   }
   Result<Owned<platform::Event>> open_event(xeniface::UserHandle handle) override {
+    if (meanwhile) meanwhile();
+    const std::lock_guard guard(mutex_);
     const auto found = events_.find(handle);
     if (found == events_.end()) return Status::kNotFound;
-    if (meanwhile) meanwhile();
     return Owned<platform::Event>(new Reference(found->second));
   }
   Result<Owned<xeniface::UserMapping>> map(std::span<const platform::Page> pages,
                                            xenbus::Access access) override {
     if (fail_mapping) return Status::kNoMemory;
+    const std::lock_guard guard(mutex_);
     const UserAddress first = take_addresses(static_cast<unsigned>(pages.size()));
     for (size_t i = 0; i < pages.size(); ++i) {
       pages_[first + i * platform::kPageSize] = {.page = pages[i],
@@ -104,9 +116,10 @@ class Process final : public xeniface::Caller {
   }
   Result<Owned<xeniface::UserMapping>> pin(UserAddress address, std::span<platform::Page> pages,
                                            xenbus::Access access) override {
+    const std::lock_guard guard(mutex_);
     for (size_t i = 0; i < pages.size(); ++i) {
       const auto found = pages_.find(address + i * platform::kPageSize);
-      if (found == pages_.end()) return Status::kAccessDenied;
+      if (found == pages_.end() || !found->second.own) return Status::kAccessDenied;
       if (access == xenbus::Access::kReadWrite && !found->second.writable) {
         return Status::kAccessDenied;
       }
@@ -153,6 +166,7 @@ class Process final : public xeniface::Caller {
     UserAddress address() const override { return address_; }
     void keep() override {}
     void destroy() override {
+      const std::lock_guard guard(process_.mutex_);
       for (size_t i = 0; i < count_; ++i) {
         process_.pages_.erase(address_ + i * platform::kPageSize);
       }
@@ -187,6 +201,7 @@ class Process final : public xeniface::Caller {
   };
 
   void unpin(UserAddress address) {
+    const std::lock_guard guard(mutex_);
     UserPage& page = pages_.at(address);
     if (--page.pins != 0 || !exited_) return;
     platform_.release_page(page.page);
@@ -197,6 +212,7 @@ class Process final : public xeniface::Caller {
   }
 
   platform::Platform& platform_;
+  mutable std::recursive_mutex mutex_;
   std::map<UserAddress, UserPage> pages_;
   std::map<xeniface::UserHandle, std::shared_ptr<EventObject>> events_;
   UserAddress next_address_ = 0x10000000;
@@ -216,8 +232,8 @@ class Irp final : public xeniface::PendingRequest {
     return Status::kOk;
   }
   void complete(xeniface::NtStatus with) override {
-    ++completions;
     status = with;
+    ++completions;
   }
   template <typename T>
   T at(size_t offset) const {
@@ -228,7 +244,7 @@ class Irp final : public xeniface::PendingRequest {
 
   std::vector<std::byte> output;
   std::optional<xeniface::NtStatus> status;
-  int completions = 0;
+  std::atomic<int> completions = 0;
   int deliveries = 0;
   bool fail_delivery = false;
   std::function<void()> meanwhile;  ///< happens while the output is delivered

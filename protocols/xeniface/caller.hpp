@@ -44,8 +44,8 @@ class Caller {
   virtual Result<Owned<UserMapping>> map(std::span<const platform::Page> pages,
                                          xenbus::Access access) = 0;
   /// Holds `pages.size()` pages of its own memory in place from `address` (aligned) on and fills
-  /// `pages`. `access` is what it must itself be allowed to do there: kAccessDenied. The result
-  /// may outlive the process.
+  /// `pages`. `access` is what it must itself be allowed to do there: kAccessDenied, and so for
+  /// what any map() put there. The result may outlive the process.
   virtual Result<Owned<UserMapping>> pin(UserAddress address, std::span<platform::Page> pages,
                                          xenbus::Access access) = 0;
 

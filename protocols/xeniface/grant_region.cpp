@@ -58,6 +58,13 @@ Status GrantRegion::start(const xenbus::Services& services, Caller& caller, cons
   return Status::kOk;
 }
 
+bool GrantRegion::provides(UserAddress address, uint32_t pages) const {
+  if (!own_pages_ || !mapping_) return false;
+  const UserAddress first = mapping_->address();
+  return address - first < pages_.size() * platform::kPageSize ||
+         first - address < pages * UserAddress{platform::kPageSize};
+}
+
 void GrantRegion::clear_byte(uint32_t offset) {
   std::byte* at = pages_[offset / platform::kPageSize].address + offset % platform::kPageSize;
   std::atomic_ref<std::byte>(*at).store(std::byte{0}, std::memory_order_release);

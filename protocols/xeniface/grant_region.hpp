@@ -51,6 +51,8 @@ class GrantRegion : public PendingRegion {
   Status start(const xenbus::Services& services, Caller& caller, const Config& config);
 
   UserAddress address() const { return mapping_ ? mapping_->address() : 0; }
+  /// Whether any of the `pages` pages from `address` on is one that this driver provided.
+  bool provides(UserAddress address, uint32_t pages) const;
   std::span<const xenbus::GrantRef> references() { return references_.span(); }
   /// Sets the byte that the notification names, through this driver's own view of the page.
   void clear_byte(uint32_t offset);

@@ -78,7 +78,10 @@ Answer Handle::permit(const Request& request, const GrantRegion::Config& config,
   if (request.pending == nullptr ||
       (config.notification.port && !owns_channel(config.notification.local_port)) ||
       (id != nullptr && has_grant(has_id(*id))) ||
-      (config.address != 0 && has_grant(has_address(config.address)))) {
+      (config.address != 0 && has_grant([&](const GrantRegion& one) {
+         // IFACE-033. What the driver lent and will take back can't be pinned as the caller's.
+         return one.address() == config.address || one.provides(config.address, config.pages);
+       }))) {
     return {NtStatus::kInvalidParameter};
   }
   auto box = platform::Box<GrantRegion>::create(services_.platform, services_.platform);
