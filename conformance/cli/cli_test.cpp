@@ -193,4 +193,31 @@ TEST_F(CliTest, EveryFrameIsAccountedFor) {
   }
 }
 
+TEST_F(CliTest, WorldsReplayTheirDigestWhateverTheNumberOfWorkers) {
+  const auto digest = [](const Ended& ended) {
+    const size_t at = ended.text.find("digest ");
+    return at == std::string::npos ? ended.text : ended.text.substr(at, 39);
+  };
+  const Ended one = run("worlds --seeds 11..14 --jobs 1");
+  EXPECT_EQ(one.code, 0) << one.text;
+  EXPECT_EQ(digest(run("worlds --seeds 11..14 --jobs 3")), digest(one));
+  EXPECT_NE(digest(run("worlds --seeds 11..14 --faults none")), digest(one));
+  EXPECT_NE(digest(run("worlds --seeds 15..18")), digest(one));
+}
+
+TEST_F(CliTest, WorldsReportAsJunitAndJson) {
+  const Ended ended =
+      run("worlds --seeds 3 --faults 'event-lost@0+50000#0x0' --junit out.xml --json out.json");
+  EXPECT_EQ(ended.code, 0) << ended.text;
+  EXPECT_NE(read(folder_ / "out.xml").find("name=\"Seed_3\""), std::string::npos);
+  EXPECT_NE(read(folder_ / "out.json").find("\"event-lost\": 1"), std::string::npos);
+}
+
+TEST_F(CliTest, WorldsRefuseWhatTheyDoNotUnderstand) {
+  expect_error("worlds --seeds x", "write it as 7 or 1..1000");
+  expect_error("worlds --seeds 7..3", "the last comes before the first");
+  expect_error("worlds --faults lightning", "choose all, none, a plan, or of: event-delay");
+  expect_error("worlds --faults event-lost@soon", "no plan of faults");
+}
+
 }  // namespace

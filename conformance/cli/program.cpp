@@ -15,6 +15,8 @@ Examples:
   ringside conformance --junit out.xml --json out.json
   ringside replay net capture.pcap --digest
   ringside replay blk trace.iolog --image disk.img --size 64M
+  ringside worlds --seeds 1..10000                  whole hosts under faults, one a seed
+  ringside worlds --seeds 7 --faults backend-crash
   ringside rules list
   ringside rules show RING-008
   ringside all                                      conformance and all sample traffic
@@ -43,6 +45,7 @@ int run_program(int argc, char** argv) {
   add_replay(app, action);
   add_rules(app, action);
   add_bench(app, action);
+  add_worlds(app, action);
   add_all(app, action);
   try {
     app.parse(argc, argv);

@@ -14,6 +14,7 @@ void add_conformance(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
 void add_rules(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_worlds(CLI::App& app, Action& action);
 void add_all(CLI::App& app, Action& action);
 
 /// The whole program: parses, runs, prints errors; returns the exit code.

@@ -52,10 +52,12 @@ std::string test_element(const TestRecord& record, const RunReport& report) {
   if (record.outcome == Outcome::kSkip) {
     text += fmt::format("      <skipped message=\"{}\"/>\n", xml(record.message));
   } else {
+    const std::string replay =
+        record.replay.empty() ? report.replay_command(record.test) : record.replay;
     const char* element = record.outcome == Outcome::kFailure ? "failure" : "error";
     text += fmt::format("      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n", element,
                         to_string(record.outcome), xml(record.message),
-                        xml(fmt::format("replay: {}", report.replay_command(record.test))));
+                        xml(fmt::format("replay: {}", replay)));
     if (!record.output.empty()) {
       text += fmt::format("      <system-out>{}</system-out>\n", xml(record.output));
     }

@@ -33,6 +33,21 @@ class BackendActor {
   Backend* operator->() { return backend_; }
   void wake() { actor_->wake(); }
 
+  /// The back end dies between two of its turns and another takes its place `down` later. Any
+  /// actor.
+  void crash(sim::Nanoseconds down) {
+    down_for_ = down;
+    crash_ = true;
+    actor_->wake();
+  }
+  /// Until `until` of world time each turn comes `delay` late. Any actor.
+  void hinder(sim::Nanoseconds until, sim::Nanoseconds delay) {
+    delay_ = delay;
+    hindered_until_ = until;
+  }
+  /// How many have taken the place of a crashed one.
+  unsigned restarts() const { return restarts_.load(); }
+
   /// The back end dies where it stands, as a driver domain or process does.
   void stop() {
     if (!actor_->finished()) host_.world().stop(*actor_);
@@ -41,17 +56,33 @@ class BackendActor {
  private:
   void run(const Make& make) {
     sim::Actor& self = *sim::Actor::current();
-    const std::unique_ptr<Backend> backend = make([&self] { self.wake(); });
-    backend_ = backend.get();
-    if (backend == nullptr) {
-      failed_ = true;
-      return;
+    for (;; ++restarts_) {
+      const std::unique_ptr<Backend> backend = make([&self] { self.wake(); });
+      backend_ = backend.get();
+      if (backend == nullptr) {
+        failed_ = true;
+        return;
+      }
+      started_ = true;
+      serve(*backend, self);
+      backend_ = nullptr;
+      pause(self, down_for_.load());
     }
-    started_ = true;
+  }
+
+  /// Until it is to crash.
+  void serve(Backend& backend, sim::Actor& self) {
     for (;;) {
-      backend->service();
+      if (host_.world().now() < hindered_until_.load()) pause(self, delay_.load());
+      if (crash_.exchange(false)) return;
+      backend.service();
       self.sleep();
     }
+  }
+
+  void pause(sim::Actor& self, sim::Nanoseconds span) {
+    const sim::Nanoseconds end = host_.world().now() + span;
+    while (host_.world().now() < end) self.sleep(end);
   }
 
   Host& host_;
@@ -59,6 +90,11 @@ class BackendActor {
   Backend* backend_ = nullptr;
   std::atomic<bool> started_ = false;
   std::atomic<bool> failed_ = false;
+  std::atomic<bool> crash_ = false;
+  std::atomic<unsigned> restarts_ = 0;
+  std::atomic<sim::Nanoseconds> down_for_ = 0;
+  std::atomic<sim::Nanoseconds> hindered_until_ = 0;
+  std::atomic<sim::Nanoseconds> delay_ = 0;
 };
 
 }  // namespace ringside::conformance

@@ -8,6 +8,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "conformance/runner/worker.hpp"
+
 namespace ringside::conformance {
 namespace {
 
@@ -55,12 +57,7 @@ class Reporter : public testing::EmptyTestEventListener {
     line["event"] = event;
     line["test"] = std::string(test.test_suite_name()) + "." + test.name();
     line["offset"] = lseek(output_fd_, 0, SEEK_END);
-    const std::string text = line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    for (size_t at = 0; at < text.size();) {
-      const ssize_t written = write(report_fd_, text.data() + at, text.size() - at);
-      if (written <= 0) _exit(1);
-      at += static_cast<size_t>(written);
-    }
+    report_line(report_fd_, line);
   }
 
   int report_fd_;
@@ -70,8 +67,6 @@ class Reporter : public testing::EmptyTestEventListener {
 }  // namespace
 
 void run_as_child(std::span<const TestCase> tests, int report_fd, int output_fd) {
-  dup2(output_fd, STDOUT_FILENO);
-  dup2(output_fd, STDERR_FILENO);
   // The parent shared the tests out already.
   unsetenv("GTEST_TOTAL_SHARDS");
   unsetenv("GTEST_SHARD_INDEX");

@@ -1,22 +1,16 @@
 #include "conformance/runner/isolation.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "conformance/runner/child.hpp"
+#include "conformance/runner/worker.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -33,29 +27,9 @@ using Entries = std::map<std::string, Entry>;
 class Child {
  public:
   Child(std::span<const TestCase> tests, Entries& entries, const IsolationOptions& options)
-      : entries_(entries), options_(options) {
-    int pipe_ends[2];
-    output_ = memfd_create("ringside-output", MFD_CLOEXEC);
-    if (output_ < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
-      throw Problem(fmt::format("can't start a test process: {}", std::strerror(errno)));
-    }
-    std::fflush(nullptr);
-    pid_ = fork();
-    if (pid_ < 0) throw Problem(fmt::format("can't fork: {}", std::strerror(errno)));
-    if (pid_ == 0) {
-      close(pipe_ends[0]);
-      setpgid(0, 0);
-      run_as_child(tests, pipe_ends[1], output_);
-    }
-    close(pipe_ends[1]);
-    report_ = pipe_ends[0];
-  }
-  ~Child() {
-    close(report_);
-    close(output_);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
+      : entries_(entries),
+        options_(options),
+        worker_([&](int report, int output) { run_as_child(tests, report, output); }) {}
 
   /// Follows the child to its end; returns how many of its tests have a result now.
   size_t follow(size_t done_before) {
@@ -63,12 +37,7 @@ class Child {
     bool hung = false;
     while (!hung && read_more(hung)) {
     }
-    if (hung) kill(-pid_, SIGKILL);
-    int status = 0;
-    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    kill(-pid_, SIGKILL);  // whatever a test left running
-    settle(hung, status);
+    settle(hung, worker_.wait(hung));
     return done_ - done_before;
   }
 
@@ -78,22 +47,14 @@ class Child {
     const auto deadline = since_ + std::chrono::seconds(options_.timeout_seconds);
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd ready{report_, POLLIN, 0};
+    pollfd ready{worker_.report(), POLLIN, 0};
     const int events = poll(&ready, 1, left < 0 ? 0 : static_cast<int>(left) + 1);
     if (events < 0) return errno == EINTR;
     if (events == 0) {
       hung = true;
       return false;
     }
-    char buffer[4096];
-    const ssize_t count = read(report_, buffer, sizeof buffer);
-    if (count <= 0) return count < 0 && errno == EINTR;
-    pending_.append(buffer, static_cast<size_t>(count));
-    for (size_t end; (end = pending_.find('\n')) != std::string::npos;) {
-      take_line(pending_.substr(0, end));
-      pending_.erase(0, end + 1);
-    }
-    return true;
+    return worker_.read([this](const std::string& line) { take_line(line); });
   }
 
   void take_line(const std::string& text) {
@@ -111,7 +72,7 @@ class Child {
     record.outcome = static_cast<Outcome>(line.at("outcome").get<int>());
     record.message = line.at("message").get<std::string>();
     record.seconds = line.at("seconds").get<double>();
-    if (record.outcome != Outcome::kSuccess) record.output = output_since(started_at_);
+    if (record.outcome != Outcome::kSuccess) record.output = worker_.output_since(started_at_);
     last_ = &entry;
     current_ = nullptr;
     ++done_;
@@ -130,37 +91,19 @@ class Child {
     if (current_ == nullptr) started_at_ = 0;
     TestRecord* blamed = entry->record;
     blamed->outcome = Outcome::kCrash;
-    blamed->output = output_since(started_at_);
+    blamed->output = worker_.output_since(started_at_);
     blamed->seconds = std::chrono::duration<double>(Clock::now() - since_).count();
     if (hung) {
       blamed->message = fmt::format("hung: no end after {} s", options_.timeout_seconds);
-    } else if (WIFSIGNALED(status)) {
-      blamed->message =
-          fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else {
-      blamed->message =
-          fmt::format("the test process ended with exit code {}{}", WEXITSTATUS(status),
-                      current_ == nullptr ? " after its last test" : "");
+      blamed->message = describe_end(status) + (current_ == nullptr ? " after its last test" : "");
     }
-  }
-
-  std::string output_since(off_t start) const {
-    constexpr off_t kMost = 64 * 1024;
-    const off_t end = lseek(output_, 0, SEEK_END);
-    const off_t from = std::max(start, end - kMost);
-    std::string text(end > from ? static_cast<size_t>(end - from) : 0, '\0');
-    const ssize_t count = pread(output_, text.data(), text.size(), from);
-    text.resize(count > 0 ? static_cast<size_t>(count) : 0);
-    return text;
   }
 
   Entries& entries_;
   const IsolationOptions& options_;
-  int output_ = -1;
-  int report_ = -1;
-  pid_t pid_ = -1;
+  Worker worker_;
   size_t done_ = 0;
-  std::string pending_;
   Entry* current_ = nullptr;
   Entry* last_ = nullptr;
   off_t started_at_ = 0;
@@ -175,7 +118,7 @@ std::vector<TestRecord> run_isolated(std::span<const TestCase> tests,
   records.reserve(tests.size());
   Entries entries;
   for (const TestCase& test : tests) {
-    TestRecord unheard{test, Outcome::kError, "the test did not run", "", 0};
+    TestRecord unheard{test, Outcome::kError, "the test did not run", "", 0, ""};
     entries[test.full_name()].record = &records.emplace_back(std::move(unheard));
   }
   std::vector<TestCase> rest(tests.begin(), tests.end());

@@ -24,6 +24,7 @@ struct TestRecord {
   std::string message;  ///< why, for anything but success
   std::string output;   ///< what the test printed, kept when it did not succeed
   double seconds = 0;
+  std::string replay;  ///< the command, when it is not the report's own
 };
 
 /// All tests linked into this program. Google Test must be initialised.

@@ -20,6 +20,12 @@ bool is_ending(DeviceState state) {
   return state == DeviceState::kClosing || state == DeviceState::kClosed;
 }
 
+/// Passes by itself: the same call may succeed a little later.
+bool is_passing(Status status) {
+  return status == Status::kNoMemory || status == Status::kNoResources || status == Status::kBusy ||
+         status == Status::kTimedOut;
+}
+
 bool is_beginning(DeviceState state) {
   return state == DeviceState::kInitialising || state == DeviceState::kInitWait;
 }
@@ -47,10 +53,13 @@ Status Device::prepare_to_run(std::string_view path) {
   if (!closed) return closed.status();
   auto work = services_.platform.create_work(Delegate::to<&Device::run>(*this), 0);
   if (!work) return work.status();
+  auto retry = services_.platform.create_timer(Delegate::to<&Device::retry_due>(*this), 0);
+  if (!retry) return retry.status();
   path_ = *std::move(copy);
   connected_ = *std::move(connected);
   closed_ = *std::move(closed);
   work_ = *std::move(work);
+  retry_ = *std::move(retry);
   return Status::kOk;
 }
 
@@ -58,13 +67,14 @@ Device::~Device() {
   if (!work_) return;
   // A watch that fires while this waits queues the work again: such a run must not begin.
   leaving_.store(true);
+  retry_->cancel();
   work_->cancel();
   frontend_watch_.reset();
   backend_watch_.reset();
   work_->cancel();
   const Phase phase = phase_.load();
   stop_driver();
-  if (phase != Phase::kStopped && phase != Phase::kClosed) write_state(DeviceState::kClosed);
+  if (phase != Phase::kStopped && phase != Phase::kClosed) (void)write_state(DeviceState::kClosed);
   release_driver();
 }
 
@@ -131,7 +141,6 @@ void Device::run() {
 
 void Device::run_once() {
   if (phase_.load() == Phase::kStopped) return;
-  const bool changed = changed_.exchange(false);
   if (open_wanted_.exchange(false) && phase_.load() == Phase::kClosed) {
     reconnect_ = true;
     initialise();
@@ -144,10 +153,18 @@ void Device::run_once() {
     begin_close();
   }
 
+  // Nobody else will wake a device that could not look, or whose state could not be written.
+  Status status = look_and_step();
+  if (ok(status) && unwritten_) status = write_state(state_.load());
+  if (is_passing(status)) retry_->start(services_.platform.now() + kRetryDelay);
+}
+
+Status Device::look_and_step() {
   const Status found = find_backend();
-  if (!ok(found) && found != Status::kNotFound && found != Status::kClosed) return;
+  if (!ok(found) && found != Status::kNotFound && found != Status::kClosed) return found;
   const auto backend = ok(found) ? look(backend_path_.view()) : Result<Backend>(Backend{});
-  if (!backend) return;
+  if (!backend) return backend.status();
+  const bool changed = changed_.exchange(false);
   backend_state_.store(backend->state);
 
   // One look may carry several steps, when the back end needn't be waited for.
@@ -157,6 +174,7 @@ void Device::run_once() {
     before = phase_.load();
     advance(*backend, changed);
   } while (phase_.load() != before && ++steps < 8);
+  return Status::kOk;
 }
 
 Status Device::find_backend() {
@@ -164,7 +182,9 @@ Status Device::find_backend() {
   auto path = node.read("backend");
   if (!path) return path.status();
   // XENBUS-013: both may be others after a migration.
-  backend_domain_ = static_cast<DomainId>(node.read_number("backend-id", 0));
+  const auto domain = node.read("backend-id");
+  if (!domain && domain.status() != Status::kNotFound) return domain.status();
+  backend_domain_ = domain ? static_cast<DomainId>(parse_number(domain->view()).value_or(0)) : 0;
   if (path->view() == backend_path_.view() && backend_watch_) return Status::kOk;
   backend_watch_.reset();
   backend_path_ = *std::move(path);
@@ -275,6 +295,7 @@ void Device::negotiate() {
   if (!ok(status)) return give_up(status);
   // XENBUS-004: which state this is depends on the kind of device.
   state_.store(profile_.published);
+  unwritten_ = false;
   phase_.store(Phase::kPublished);
 }
 
@@ -332,16 +353,20 @@ void Device::release_driver() {
 }
 
 void Device::enter(Phase phase, DeviceState state) {
-  if (state_.load() != state) write_state(state);
+  const bool shown = state_.load() == state && !unwritten_;
   state_.store(state);
+  if (!shown) (void)write_state(state);
   phase_.store(phase);
 }
 
-void Device::write_state(DeviceState state) {
+Status Device::write_state(DeviceState state) {
   const Node node = frontend();
   // A write would bring back the directory of a device that the toolstack has removed.
-  if (node.read("state").status() == Status::kNotFound) return;
-  (void)node.write_number("state", static_cast<uint64_t>(state));
+  const Status there = node.read("state").status();
+  Status status = there;
+  if (ok(there)) status = node.write_number("state", static_cast<uint64_t>(state));
+  unwritten_ = is_passing(status);
+  return status;
 }
 
 Node Device::frontend(Transaction transaction) const {

@@ -103,12 +103,16 @@ class Device {
     DeviceState state = DeviceState::kUnknown;
   };
   static constexpr unsigned kMaxCommitTries = 32;
+  /// When a look at the store that failed for want of memory is repeated.
+  static constexpr platform::Nanoseconds kRetryDelay = 10 * platform::kMillisecond;
 
   Status prepare_to_run(std::string_view path);
   void run();
   void run_once();
+  Status look_and_step();
   void backend_fired();
   void frontend_fired() { work_->queue(); }
+  void retry_due() { work_->queue(); }
   Status find_backend();
   Result<Backend> look(std::string_view backend_path) const;
   void advance(const Backend& backend, bool changed);
@@ -127,7 +131,7 @@ class Device {
   void release_driver();
   void initialise();
   void enter(Phase phase, DeviceState state);
-  void write_state(DeviceState state);
+  Status write_state(DeviceState state);
   Node frontend(Transaction transaction = kNoTransaction) const;
   Node backend_node() const;
 
@@ -146,6 +150,7 @@ class Device {
   bool back_end_left_ = false;  ///< it has answered our Closing
   std::atomic<unsigned> runs_wanted_ = 0;
   std::atomic<bool> changed_ = false;
+  bool unwritten_ = false;             ///< the store does not show state_ yet
   std::atomic<bool> leaving_ = false;  ///< being destroyed: nothing is begun any more
   std::atomic<bool> close_wanted_ = false;
   std::atomic<bool> open_wanted_ = false;
@@ -155,6 +160,7 @@ class Device {
   Owned<platform::Event> connected_;
   Owned<platform::Event> closed_;
   Owned<platform::Work> work_;
+  Owned<platform::Timer> retry_;
   Owned<Watch> frontend_watch_;
   Owned<Watch> backend_watch_;
 };

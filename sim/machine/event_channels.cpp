@@ -141,11 +141,22 @@ int64_t EventChannels::send(Port port) {
 
 void EventChannels::set_pending(Port port) {
   shared_info_t& info = owner_.shared_info();
+  auto verdict = EventGate::Verdict::kPass;
+  if (EventGate* gate = machine_.event_gate()) verdict = gate->judge(owner_, port);
+  if (verdict == EventGate::Verdict::kHold) return;
   if (set_bit(info.evtchn_pending[port / kWordBits], bit_of(port))) return;
+  if (verdict == EventGate::Verdict::kSilent) return;
   if (!test_bit(info.evtchn_mask[port / kWordBits], bit_of(port))) deliver(port);
   if (pollers.load() > 0) {
     for (unsigned vcpu = 0; vcpu < owner_.vcpus(); ++vcpu) owner_.kick(vcpu);
   }
+}
+
+void EventChannels::deliver_late(Port port) {
+  if (!open(port)) return;
+  shared_info_t& info = owner_.shared_info();
+  set_bit(info.evtchn_pending[port / kWordBits], bit_of(port));
+  if (!test_bit(info.evtchn_mask[port / kWordBits], bit_of(port))) deliver(port);
 }
 
 void EventChannels::deliver(Port port) {

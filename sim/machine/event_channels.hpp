@@ -29,6 +29,20 @@ class EventSink {
   ~EventSink() = default;
 };
 
+/// Stands between a sender and a port: a deterministic world's faults.
+class EventGate {
+ public:
+  enum class Verdict : uint8_t {
+    kPass,
+    kHold,    ///< not even pending; the gate calls deliver_late()
+    kSilent,  ///< pending, nobody is told; the gate calls deliver_late()
+  };
+  virtual Verdict judge(Domain& owner, Port port) = 0;
+
+ protected:
+  ~EventGate() = default;
+};
+
 /// One domain's event channels under the two-level ABI: the bits live in the shared info
 /// page. Sending takes no lock but the target port's own. Results are 0 (or a port), or
 /// -errno with Xen's numbers. Source: xen/event_channel.h, xen.h. Thread-safe.
@@ -51,6 +65,9 @@ class EventChannels {
 
   /// Delivers a virtual interrupt when the domain has bound it.
   void raise_virq(uint32_t virq, unsigned vcpu = 0);
+  /// What the machine's gate held: pending, and the owner told once more. Nothing when the
+  /// port was closed meanwhile.
+  void deliver_late(Port port);
   bool pending(Port port) const;
   bool masked(Port port) const;
   bool take_pending(Port port);  ///< clears the pending bit, tells whether it was set

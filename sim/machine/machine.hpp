@@ -19,6 +19,8 @@ struct MachineConfig {
   uint32_t max_maptrack = 32768;   ///< maps of others' grants per domain
   uint32_t max_ports = EventChannels::kMaxPorts;
   uint32_t xen_version = 4 << 16 | 17;
+  bool direct_maps =
+      false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing
   bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
 };
 
@@ -64,12 +66,16 @@ class Machine {
   Trace& trace() { return world_.trace(); }
   /// Held while channels of two domains are joined or parted.
   std::mutex& event_mutex() { return event_mutex_; }
+  /// What judges each event of a deterministic machine; null for none.
+  EventGate* event_gate() const { return event_gate_; }
+  void set_event_gate(EventGate* gate) { event_gate_ = gate; }
 
  private:
   World& world_;
   MachineConfig config_;
   FrameStore frames_;
   std::mutex event_mutex_;
+  EventGate* event_gate_ = nullptr;
   std::mutex mutex_;  // creation and destruction of domains
   std::vector<std::unique_ptr<Domain>> owned_;
   std::atomic<DomainId> count_{0};

@@ -184,6 +184,7 @@ std::unique_ptr<xenstore::LocalClient> Xenstored::connect(uint16_t domid) {
 
 void Xenstored::run() {
   for (Actor& self = *Actor::current();;) {
+    while (machine_.world().now() < paused_until_.load()) self.sleep(paused_until_.load());
     bool shutdown = false;
     for (const DomainId domain : rings_->take_dead(shutdown)) release(domain);
     if (shutdown) server_.tell_release();

@@ -37,6 +37,9 @@ class Xenstored {
   /// A client in this process which acts as `domid`; dom0 may do everything.
   std::unique_ptr<xenstore::LocalClient> connect(uint16_t domid = 0);
 
+  /// Serves nobody before `until` of world time. Any actor.
+  void pause(uint64_t until) { paused_until_.store(until); }
+
   xenstore::Server& server() { return server_; }
   Machine& machine() { return machine_; }
 
@@ -48,6 +51,7 @@ class Xenstored {
   struct Rings;
   std::unique_ptr<Rings> rings_;
   std::atomic<Actor*> actor_ = nullptr;
+  std::atomic<uint64_t> paused_until_ = 0;
 };
 
 }  // namespace ringside::sim
