@@ -407,12 +407,19 @@ TEST_F(IfaceGrantsTest, IFACE_038_PagesThatAPeerNeverLetsGoOfAreLostNotReused) {
   unmap(mapped);
 }
 
-TEST_F(IfaceGrantsTest, IFACE_039_MapsOfForeignPagesAreRefusedCleanly) {
-  Irp& irp = new_irp();
-  const xeniface::GnttabMapInV2 in{peer_.id(), 1, 0, 0, 0};
-  EXPECT_EQ(pend(*one_, Ioctl::kGnttabMapV2, irp, Input(in).append(uint32_t{8}), 8),
-            NtStatus::kNotSupported);
-  EXPECT_EQ(irp.completions, 0);
+TEST_F(IfaceGrantsTest, IFACE_039_WhatIsNotThereIsRefusedCleanly) {
+  for (const Ioctl code : {Ioctl::kGnttabMap, Ioctl::kGnttabMapV2, Ioctl::kGnttabUnmap,
+                           Ioctl::kGnttabUnmapV2, Ioctl::kSuspendGetCount, Ioctl::kSuspendRegister,
+                           Ioctl::kSuspendDeregister, Ioctl::kSharedInfoGetTime}) {
+    Irp& irp = new_irp();
+    for (const size_t input : {0, 4, 8, 24, 28}) {
+      for (const size_t output : {0, 4, 8, 12}) {
+        EXPECT_EQ(pend(*one_, code, irp, Input().resize(std::max<size_t>(input, output)), output),
+                  NtStatus::kNotSupported);
+      }
+    }
+    EXPECT_EQ(irp.completions + irp.deliveries, 0);
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,19 @@ class Input {
   }
   size_t size() const { return bytes_.size(); }
   const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// A buffer at an odd address that ends where its bytes end: nothing says that a caller's
+/// structures are aligned.
+class Odd {
+ public:
+  Odd(const Input& input, size_t output) : bytes_(1 + std::max(input.size(), output)) {
+    std::copy(input.bytes().begin(), input.bytes().end(), bytes_.begin() + 1);
+  }
+  std::span<std::byte> span() { return std::span(bytes_).subspan(1); }
 
  private:
   std::vector<std::byte> bytes_;
@@ -102,26 +116,26 @@ class IfaceTest : public testing::Test {
   Reply call(Handle& handle, Ioctl code, const Input& input = {}, size_t output = 0,
              Width width = Width::k64) {
     Reply reply;
-    reply.buffer = input.bytes();
-    reply.buffer.resize(std::max(input.size(), output));
+    Odd buffer(input, output);
     guest_.run([&] {
       const Answer answer = handle.dispatch({.code = static_cast<uint32_t>(code),
-                                             .buffer = reply.buffer,
+                                             .buffer = buffer.span(),
                                              .input_length = static_cast<uint32_t>(input.size()),
                                              .output_length = static_cast<uint32_t>(output),
                                              .width = width});
       reply.status = answer.status;
       reply.information = answer.information;
     });
+    reply.buffer.assign(buffer.span().begin(), buffer.span().end());
     return reply;
   }
   NtStatus pend(Handle& handle, Ioctl code, Irp& irp, const Input& input, size_t output,
                 Width width = Width::k64) {
     Answer answer;
-    std::vector<std::byte> buffer = input.bytes();
+    Odd buffer(input, 0);
     guest_.run([&] {
       answer = handle.dispatch({.code = static_cast<uint32_t>(code),
-                                .buffer = buffer,
+                                .buffer = buffer.span(),
                                 .input_length = static_cast<uint32_t>(input.size()),
                                 .output_length = static_cast<uint32_t>(output),
                                 .width = width,
