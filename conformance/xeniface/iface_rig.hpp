@@ -37,8 +37,9 @@ class Input {
   }
   template <typename T>
   Input& append(const T& value) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof(T));
+    const size_t before = bytes_.size();
+    bytes_.resize(before + sizeof(T));
+    std::memcpy(bytes_.data() + before, &value, sizeof(T));
     return *this;
   }
   Input& resize(size_t size) {
