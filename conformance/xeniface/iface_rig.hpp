@@ -37,9 +37,8 @@ class Input {
   }
   template <typename T>
   Input& append(const T& value) {
-    const size_t before = bytes_.size();
-    bytes_.resize(before + sizeof(T));
-    std::memcpy(bytes_.data() + before, &value, sizeof(T));
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    for (const std::byte byte : bytes) bytes_.push_back(byte);
     return *this;
   }
   Input& resize(size_t size) {
