@@ -13,7 +13,7 @@ namespace ringside::benches {
 /// is timed is the work of all parties and no scheduler's.
 class GuestRig {
  public:
-  GuestRig() : guest_(host_) {}
+  GuestRig() : host_(config()), guest_(host_) { host_.world().trace().enable(false); }
 
   conformance::Host& host() { return host_; }
   conformance::DriverGuest& guest() { return guest_; }
@@ -35,6 +35,11 @@ class GuestRig {
   }
 
  private:
+  static conformance::HostConfig config() {
+    conformance::HostConfig config;
+    config.machine.direct_maps = true;
+    return config;
+  }
   static constexpr platform::Nanoseconds kLong = 100'000 * platform::kSecond;
 
   conformance::Host host_;

@@ -21,7 +21,7 @@ target_compile_options(ringside_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
 if(RINGSIDE_SANITIZE)
   target_compile_options(ringside_options INTERFACE
-    -fsanitize=${RINGSIDE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${RINGSIDE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(ringside_options INTERFACE -fsanitize=${RINGSIDE_SANITIZE})
   if(RINGSIDE_SANITIZE MATCHES "undefined")
     # It wants the type information of every class, and protocols/ is built without any.

@@ -89,26 +89,19 @@ void GuestQueue::check(Sent& packet) const {
 }
 
 void GuestQueue::fetch_by_map(Sent& packet) {
-  std::array<uint32_t, kMaxSlots> refs{};
-  uint32_t count = 0;
-  for (const netif_tx_request_t& slot : packet.slots) {
-    if (slot.size != 0) refs[count++] = slot.gref;  // NETIF-TX-041
-  }
-  void* base =
-      xengnttab_map_domain_grant_refs(handles_.grants, count, domain_, refs.data(), PROT_READ);
-  if (base == nullptr) {
-    packet.good = false;  // NETIF-TX-040
-    return;
-  }
   size_t at = 0;
-  const std::byte* page = static_cast<const std::byte*>(base);
   for (const netif_tx_request_t& slot : packet.slots) {
-    if (slot.size == 0) continue;
-    std::memcpy(&packet.frame.bytes[at], page + slot.offset, slot.size);
+    if (slot.size == 0) continue;  // NETIF-TX-041
+    void* page = xengnttab_map_grant_ref(handles_.grants, domain_, slot.gref, PROT_READ);
+    if (page == nullptr) {
+      packet.good = false;  // NETIF-TX-040
+      return;
+    }
+    std::memcpy(&packet.frame.bytes[at], static_cast<const std::byte*>(page) + slot.offset,
+                slot.size);
+    xengnttab_unmap(handles_.grants, page, 1);
     at += slot.size;
-    page += ring::kRingPageSize;
   }
-  xengnttab_unmap(handles_.grants, base, count);
 }
 
 void GuestQueue::fetch(std::vector<Sent>& packets, size_t count) {

@@ -81,13 +81,11 @@ class HostileMemory {
   void full_barrier() const { hardware_.full_barrier(); }
 
   template <typename T>
-  T copy_out(const std::byte* at) const {
-    T value;
+  void copy_out(const std::byte* at, T& into) const {
     for (size_t i = 0; i < sizeof(T); i += sizeof(uint32_t)) {
       const uint32_t word = load(at + i);
-      std::memcpy(reinterpret_cast<std::byte*>(&value) + i, &word, sizeof word);
+      std::memcpy(reinterpret_cast<std::byte*>(&into) + i, &word, sizeof word);
     }
-    return value;
   }
   template <typename T>
   void copy_in(std::byte* at, const T& value) const {

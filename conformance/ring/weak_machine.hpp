@@ -208,13 +208,12 @@ class WeakMemory {
   void full_barrier() const { machine_->full_barrier(); }
 
   template <typename T>
-  T copy_out(const std::byte* at) const {
-    T value{};
+  void copy_out(const std::byte* at, T& into) const {
+    into = {};
     for (const size_t offset : ends_of<T>()) {
       const uint32_t word = machine_->load(at + offset);
-      std::memcpy(reinterpret_cast<std::byte*>(&value) + offset, &word, sizeof word);
+      std::memcpy(reinterpret_cast<std::byte*>(&into) + offset, &word, sizeof word);
     }
-    return value;
   }
   template <typename T>
   void copy_in(std::byte* at, const T& value) const {

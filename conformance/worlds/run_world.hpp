@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "conformance/worlds/injector.hpp"
+#include "conformance/worlds/scenario.hpp"
 
 namespace ringside::conformance {
 
@@ -20,6 +23,12 @@ struct WorldResult {
 
 /// The faults that world `seed` has when it is free to choose among `kinds`.
 sim::FaultPlan plan_of(uint64_t seed, std::span<const sim::FaultKind> kinds);
+
+/// Runs what `scenario` says on a host of its own. In a threaded one the plan must be empty;
+/// `meanwhile` is called, on the caller's thread, once everything has begun.
+WorldResult run_scenario(const Scenario& scenario, const HostConfig& config,
+                         const sim::FaultPlan& plan,
+                         const std::function<void(Targets&)>& meanwhile = {});
 
 /// Runs one world to its end: guests, devices and traffic drawn from the seed, the faults of
 /// `plan`, then the invariants. Throws what the rig throws; a broken assertion aborts.

@@ -75,7 +75,7 @@ class alignas(kCacheLine) BackRing {
       available_ = produced;
       if (consumed_ == available_) return false;
     }
-    into = shared_.template copy_out<Request>(slot(consumed_));
+    shared_.copy_out(slot(consumed_), into);
     if (tap_ != nullptr) {
       tap_->consumed(Tap::Side::kBack, consumed_, std::as_bytes(std::span(&into, 1)));
     }
@@ -132,7 +132,8 @@ class alignas(kCacheLine) BackRing {
 
   void show_produced() {
     for (uint32_t i = published_; i != produced_; ++i) {
-      const auto response = shared_.template copy_out<Response>(slot(i));
+      Response response;
+      shared_.copy_out(slot(i), response);
       tap_->produced(Tap::Side::kBack, i, std::as_bytes(std::span(&response, 1)));
     }
   }

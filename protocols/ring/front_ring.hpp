@@ -110,7 +110,7 @@ class alignas(kCacheLine) FrontRing {
       available_ = produced;
       if (consumed_ == available_) return false;
     }
-    into = shared_.template copy_out<Response>(slot(consumed_));
+    shared_.copy_out(slot(consumed_), into);
     if (tap_ != nullptr) {
       tap_->consumed(Tap::Side::kFront, consumed_, std::as_bytes(std::span(&into, 1)));
     }
@@ -144,7 +144,8 @@ class alignas(kCacheLine) FrontRing {
 
   void show_produced() {
     for (uint32_t i = published_; i != produced_; ++i) {
-      const auto request = shared_.template copy_out<Request>(slot(i));
+      Request request;
+      shared_.copy_out(slot(i), request);
       tap_->produced(Tap::Side::kFront, i, std::as_bytes(std::span(&request, 1)));
     }
   }

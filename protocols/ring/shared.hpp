@@ -1,14 +1,11 @@
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <new>
 #include <span>
 #include <type_traits>
-#include <utility>
 
 namespace ringside::ring {
 
@@ -33,52 +30,24 @@ class HardwareMemory {
   /// Orders everything before it against everything behind it, stores against loads too.
   void full_barrier() const { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
-  /// Each word is read once; a compiler may not go back to the shared one. [RING-009]
+  /// The slot is read once; the compiler may not go back to the shared one. [RING-009]
   template <typename T>
-  T copy_out(const std::byte* at) const {
-    T value;
-    load_words(at, value, WordIndices<T>());
-    return value;
+  void copy_out(const std::byte* at, T& into) const {
+    __builtin_memcpy(&into, at, sizeof(T));
+    // From here on the copy may hold anything, so that only it can be looked at.
+    asm volatile("" : "+m"(into));
   }
   template <typename T>
   void copy_in(std::byte* at, const T& value) const {
-    store_words(at, value, WordIndices<T>());
+    // RING-014: padding need not be part of what an assignment copies.
+    if constexpr (!std::has_unique_object_representations_v<T>) __builtin_memset(at, 0, sizeof(T));
+    // An assignment, not a copy of bytes: fields that are still in registers go straight to the
+    // slot, where a wide load behind their narrow stores to the stack would have to wait.
+    ::new (static_cast<void*>(at)) T(value);
   }
 
  private:
   using Word [[gnu::may_alias]] = uint32_t;
-  /// The widest word that T consists of and that this CPU moves at once.
-  template <typename T>
-  using WordOf = std::conditional_t<sizeof(T) % sizeof(size_t) == 0, size_t, uint32_t>;
-  template <typename T>
-  using Shared [[gnu::may_alias]] = WordOf<T>;
-
-  template <typename T>
-  using WordIndices = std::make_index_sequence<sizeof(T) / sizeof(WordOf<T>)>;
-
-  // Word by word without a loop or an array between: a wide load from the stack that follows
-  // narrow stores to it costs more than all the rest of a slot.
-  template <typename T, size_t... kIndex>
-  static void load_words(const std::byte* at, T& value, std::index_sequence<kIndex...>) {
-    const auto load = [at, &value](size_t index) {
-      const WordOf<T> word =
-          __atomic_load_n(reinterpret_cast<const Shared<T>*>(at) + index, __ATOMIC_RELAXED);
-      __builtin_memcpy(reinterpret_cast<std::byte*>(&value) + index * sizeof(word), &word,
-                       sizeof(word));
-    };
-    (load(kIndex), ...);
-  }
-  template <typename T, size_t... kIndex>
-  static void store_words(std::byte* at, const T& value, std::index_sequence<kIndex...>) {
-    const auto store = [at, &value](size_t index) {
-      WordOf<T> word;
-      __builtin_memcpy(&word, reinterpret_cast<const std::byte*>(&value) + index * sizeof(word),
-                       sizeof(word));
-      __atomic_store_n(reinterpret_cast<Shared<T>*>(at) + index, word, __ATOMIC_RELAXED);
-    };
-    (store(kIndex), ...);
-  }
-
   static const Word* word(const std::byte* at) { return reinterpret_cast<const Word*>(at); }
   static Word* word(std::byte* at) { return reinterpret_cast<Word*>(at); }
 };
@@ -105,9 +74,9 @@ class SharedView {
   void full_barrier() { memory_.full_barrier(); }
 
   template <typename T>
-  T copy_out(size_t offset) const {
+  void copy_out(size_t offset, T& into) const {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % sizeof(uint32_t) == 0);
-    return memory_.template copy_out<T>(base_ + offset);
+    memory_.copy_out(base_ + offset, into);
   }
   template <typename T>
   void copy_in(size_t offset, const T& value) {

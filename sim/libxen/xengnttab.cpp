@@ -1,6 +1,7 @@
 // libxengnttab over the simulated machine. In a deterministic world each map is a mapping of
 // its own of the machine's memory, and unmap removes it: an access afterwards faults. In a
-// threaded world consecutive frames are reached directly. Source: xengnttab.h, gntdev.h.
+// threaded world, or where the machine is set to it, consecutive frames are reached directly.
+// Source: xengnttab.h, gntdev.h.
 
 extern "C" {
 #include <xengnttab.h>
@@ -94,17 +95,21 @@ void* xengntdev_handle::place(const std::vector<GrantMap>& maps, int prot,
   for (size_t i = 1; i < maps.size(); ++i) {
     consecutive &= maps[i].frame == maps[i - 1].frame + 1;
   }
-  if (consecutive && !machine.world().is_deterministic()) {
-    return machine.frames().address(maps[0].frame);
-  }
+  const bool direct = machine.config().direct_maps || !machine.world().is_deterministic();
+  if (consecutive && direct) return machine.frames().address(maps[0].frame);
   own_mapping = true;
+  const auto position = [&](size_t i) { return static_cast<off_t>(maps[i].frame * kPageSize); };
+  if (consecutive) {
+    void* pages = mmap(nullptr, maps.size() * kPageSize, prot, MAP_SHARED, machine.frames().file(),
+                       position(0));
+    return pages == MAP_FAILED ? nullptr : pages;
+  }
   void* area =
       mmap(nullptr, maps.size() * kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (area == MAP_FAILED) return nullptr;
   for (size_t i = 0; i < maps.size(); ++i) {
-    const void* page =
-        mmap(static_cast<std::byte*>(area) + i * kPageSize, kPageSize, prot, MAP_SHARED | MAP_FIXED,
-             machine.frames().file(), static_cast<off_t>(size_t{maps[i].frame} * kPageSize));
+    const void* page = mmap(static_cast<std::byte*>(area) + i * kPageSize, kPageSize, prot,
+                            MAP_SHARED | MAP_FIXED, machine.frames().file(), position(i));
     if (page == MAP_FAILED) {
       munmap(area, maps.size() * kPageSize);
       return nullptr;

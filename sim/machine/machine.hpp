@@ -19,6 +19,8 @@ struct MachineConfig {
   uint32_t max_maptrack = 32768;   ///< maps of others' grants per domain
   uint32_t max_ports = EventChannels::kMaxPorts;
   uint32_t xen_version = 4 << 16 | 17;
+  bool direct_maps =
+      false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing
   bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
 };
 
