@@ -7,7 +7,7 @@
 
 #include "backends/blkback/blkback.hpp"
 #include "backends/blkback/guest_ring.hpp"
-#include "backends/netback/handles.hpp"
+#include "backends/xenbus/handles.hpp"
 
 namespace ringside::backends {
 

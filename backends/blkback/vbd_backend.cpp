@@ -2,46 +2,23 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <bit>
 #include <utility>
 
 #include "protocols/ring/layout.hpp"
 
 namespace ringside::backends {
-namespace {
-
-using Entry = std::pair<const char*, uint64_t>;
-
-}  // namespace
-
 VbdBackend::VbdBackend(Handles& handles, const Blkback::Config& config, std::string path,
                        VbdIdentity vbd)
-    : handles_(handles),
-      store_(handles.store),
+    : BackendDevice(handles, std::move(path), vbd.domain, XenbusStateInitialised),
       config_(config),
-      path_(std::move(path)),
       vbd_(std::move(vbd)) {}
 
-VbdBackend::~VbdBackend() {
-  disconnect();
-  if (!frontend_.empty()) {
-    xs_unwatch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
-  }
-}
+VbdBackend::~VbdBackend() { VbdBackend::disconnect(); }
 
-void VbdBackend::start() {
-  const auto frontend = store_.read(path_ + "/frontend");
-  if (!frontend || frontend->empty()) return;  // its nodes are not all there yet
-  frontend_ = *frontend;
-  if (open_disk() && publish_limits()) become(XenbusStateInitWait);
-  // The watch fires once at once, which looks at the front end's state for the first time.
-  xs_watch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
-}
-
-bool VbdBackend::open_disk() {
-  vbd_.params = store_.read(path_ + "/params").value_or("");
-  vbd_.read_only = store_.read(path_ + "/mode").value_or("w") == "r";  // BLKIF-NEG-027
+bool VbdBackend::open() {
+  vbd_.params = store().read(path() + "/params").value_or("");
+  vbd_.read_only = store().read(path() + "/mode").value_or("w") == "r";  // BLKIF-NEG-027
   std::string why = "no disk";
   disk_ = config_.open_disk ? config_.open_disk(vbd_, why) : open_image(vbd_, why);
   if (disk_ == nullptr) {
@@ -52,9 +29,9 @@ bool VbdBackend::open_disk() {
   return true;
 }
 
-bool VbdBackend::publish_limits() {
+bool VbdBackend::publish_features() {
   const BlkbackProfile& profile = config_.profile;
-  std::vector<Entry> entries;
+  Entries entries;
   if (profile.max_ring_page_order > 0) {
     entries.emplace_back("max-ring-page-order", profile.max_ring_page_order);
     entries.emplace_back("max-ring-pages", uint64_t{1} << profile.max_ring_page_order);
@@ -62,22 +39,15 @@ bool VbdBackend::publish_limits() {
   if (profile.max_indirect_segments > 0) {
     entries.emplace_back("feature-max-indirect-segments", profile.max_indirect_segments);
   }
-  return store_.transact([&](xs_transaction_t in) {
-    // BLKIF-NEG-032: what an earlier back end offered here is not offered any more.
-    for (const char* key :
-         {"max-ring-page-order", "max-ring-pages", "feature-max-indirect-segments"}) {
-      xs_rm(handles_.store, in, (path_ + "/" + key).c_str());
-    }
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
-      return store_.write(path_ + "/" + entry.first, std::to_string(entry.second), in);
-    });
-  });
+  // BLKIF-NEG-032: what an earlier back end offered here is not offered any more.
+  return publish(entries,
+                 {"max-ring-page-order", "max-ring-pages", "feature-max-indirect-segments"});
 }
 
 uint32_t VbdBackend::info() const {
   uint32_t info = 0;
-  if (store_.read(frontend_ + "/device-type").value_or("disk") == "cdrom") info |= VDISK_CDROM;
-  if (store_.flag(path_ + "/removable", false)) info |= VDISK_REMOVABLE;
+  if (store().read(frontend() + "/device-type").value_or("disk") == "cdrom") info |= VDISK_CDROM;
+  if (store().flag(path() + "/removable", false)) info |= VDISK_REMOVABLE;
   if (vbd_.read_only) info |= VDISK_READONLY;
   return info;
 }
@@ -85,9 +55,9 @@ uint32_t VbdBackend::info() const {
 bool VbdBackend::publish_properties() {
   const BlkbackProfile& profile = config_.profile;
   const bool discard =
-      profile.discard && !vbd_.read_only && store_.flag(path_ + "/discard-enable", true);
+      profile.discard && !vbd_.read_only && store().flag(path() + "/discard-enable", true);
   const uint64_t size = disk_->size();
-  std::vector<Entry> entries{
+  Entries entries{
       // BLKIF-NEG-008: in units of 512 bytes, whatever the sector size.
       {"sectors", size / kSectorBytes},
       {"sector-size", profile.sector_size},
@@ -102,74 +72,29 @@ bool VbdBackend::publish_properties() {
     entries.emplace_back("discard-alignment", 0);
   }
   published_size_ = size;
-  return store_.transact([&](xs_transaction_t in) {
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
-      return store_.write(path_ + "/" + entry.first, std::to_string(entry.second), in);
-    });
-  });
-}
-
-void VbdBackend::become(xenbus_state state) {
-  if (state == state_) return;
-  state_ = state;
-  store_.write(path_ + "/state", std::to_string(static_cast<int>(state)));
-}
-
-void VbdBackend::changed() {
-  if (frontend_.empty()) return start();
-  const auto peer =
-      static_cast<xenbus_state>(store_.number(frontend_ + "/state").value_or(XenbusStateUnknown));
-  const bool closing =
-      store_.number(path_ + "/state").value_or(XenbusStateUnknown) == XenbusStateClosing;
-  switch (peer) {
-    case XenbusStateInitialising:
-      if (closing && !store_.flag(path_ + "/online", true)) {
-        // Detached before the guest took it up: there is nobody to wait for.
-        become(XenbusStateClosed);
-        break;
-      }
-      // XENBUS-012: a driver was loaded anew.
-      disconnect();
-      if (disk_ == nullptr || state_ == XenbusStateInitWait) break;
-      if (publish_limits()) become(XenbusStateInitWait);
-      break;
-    case XenbusStateInitialised:
-      // XENBUS-016: the same state written twice is one connection.
-      if (state_ == XenbusStateInitWait && !closing) connect();
-      break;
-    case XenbusStateClosing:
-      disconnect();  // XENBUS-008: nothing of the guest's is held once it may read Closing
-      if (state_ != XenbusStateClosed) become(XenbusStateClosing);
-      break;
-    case XenbusStateClosed:
-    case XenbusStateUnknown:
-      disconnect();
-      become(XenbusStateClosed);
-      break;
-    default: break;  // XENBUS-001, XENBUS-015
-  }
+  return publish(entries);
 }
 
 void VbdBackend::connect() {
   std::vector<uint32_t> refs;
   std::string why;
   if (!read_ring_refs(refs, why) || !map_ring(refs, why)) return fail(why);
-  const auto channel = store_.number(frontend_ + "/event-channel");
-  if (!channel) return fail("reading " + frontend_ + "/event-channel");
-  const int port = xenevtchn_bind_interdomain(handles_.events, vbd_.domain, *channel);
+  const auto channel = store().number(frontend() + "/event-channel");
+  if (!channel) return fail("reading " + frontend() + "/event-channel");
+  const int port = xenevtchn_bind_interdomain(handles().events, vbd_.domain, *channel);
   if (port < 0) return fail("binding event channel " + std::to_string(*channel));
   port_ = static_cast<evtchn_port_t>(port);
   const std::span<std::byte> area(static_cast<std::byte*>(mapped_),
                                   mapped_pages_ * ring::kRingPageSize);
-  const std::string protocol = store_.read(frontend_ + "/protocol").value_or("");
+  const std::string protocol = store().read(frontend() + "/protocol").value_or("");
   auto ring = GuestRing::create(protocol, area, config_.tap);
   if (!ring) {
-    xenevtchn_unbind(handles_.events, port_);
+    xenevtchn_unbind(handles().events, port_);
     return fail(ring.status() == Status::kNotSupported ? "unknown protocol " + protocol
                                                        : "the ring's indices can't be");
   }
   ring_ = *std::move(ring);
-  executor_ = std::make_unique<Executor>(handles_, config_.profile, vbd_.domain, *disk_,
+  executor_ = std::make_unique<Executor>(handles(), config_.profile, vbd_.domain, *disk_,
                                          vbd_.read_only, statistics_);
   ++statistics_.connections;
   if (!publish_properties()) return fail("writing the disk's properties");
@@ -179,21 +104,21 @@ void VbdBackend::connect() {
 
 bool VbdBackend::read_ring_refs(std::vector<uint32_t>& refs, std::string& why) const {
   const uint32_t limit = 1u << config_.profile.max_ring_page_order;
-  const auto order = store_.number(frontend_ + "/ring-page-order");
-  const auto pages = store_.number(frontend_ + "/num-ring-pages");
+  const auto order = store().number(frontend() + "/ring-page-order");
+  const auto pages = store().number(frontend() + "/num-ring-pages");
   const uint32_t count = order && *order < 31 ? 1u << *order : order ? 0 : pages.value_or(1);
   if (count == 0 || count > limit || !std::has_single_bit(count)) {  // BLKIF-NEG-003
     why = "a ring of so many pages was not offered";
     return false;
   }
-  const auto single = store_.number(frontend_ + "/ring-ref");
+  const auto single = store().number(frontend() + "/ring-ref");
   if (count == 1 && single) {  // BLKIF-NEG-004
     refs.push_back(*single);
     return true;
   }
   for (uint32_t i = 0; i < count; ++i) {
-    const std::string key = frontend_ + "/ring-ref" + std::to_string(i);
-    const auto ref = store_.number(key);
+    const std::string key = frontend() + "/ring-ref" + std::to_string(i);
+    const auto ref = store().number(key);
     if (!ref) {
       why = "reading " + key;
       return false;
@@ -206,7 +131,7 @@ bool VbdBackend::read_ring_refs(std::vector<uint32_t>& refs, std::string& why) c
 bool VbdBackend::map_ring(const std::vector<uint32_t>& refs, std::string& why) {
   std::vector<uint32_t> copy = refs;
   const auto count = static_cast<uint32_t>(copy.size());
-  mapped_ = xengnttab_map_domain_grant_refs(handles_.grants, count, vbd_.domain, copy.data(),
+  mapped_ = xengnttab_map_domain_grant_refs(handles().grants, count, vbd_.domain, copy.data(),
                                             PROT_READ | PROT_WRITE);
   if (mapped_ == nullptr) {
     why = "mapping the ring";
@@ -217,21 +142,11 @@ bool VbdBackend::map_ring(const std::vector<uint32_t>& refs, std::string& why) {
 }
 
 void VbdBackend::disconnect() {
-  if (ring_ != nullptr) xenevtchn_unbind(handles_.events, port_);
+  if (ring_ != nullptr) xenevtchn_unbind(handles().events, port_);
   ring_.reset();
   executor_.reset();
-  if (mapped_ != nullptr) xengnttab_unmap(handles_.grants, mapped_, mapped_pages_);
+  if (mapped_ != nullptr) xengnttab_unmap(handles().grants, mapped_, mapped_pages_);
   mapped_ = nullptr;
-}
-
-void VbdBackend::fail(const std::string& why) {
-  disconnect();
-  // As Linux' xenbus_dev_fatal() does: the reason below the home directory's error/.
-  const size_t backend = path_.rfind("/backend/");
-  if (backend != std::string::npos) {
-    store_.write(path_.substr(0, backend) + "/error" + path_.substr(backend) + "/error", why);
-  }
-  become(XenbusStateClosing);
 }
 
 void VbdBackend::pump() {
@@ -245,9 +160,9 @@ void VbdBackend::publish_size() {
   const uint64_t size = disk_->size();
   if (size == std::exchange(published_size_, size)) return;
   // BLKIF-NEG-028: the state written again is what makes a front end look.
-  store_.transact([&](xs_transaction_t in) {
-    return store_.write(path_ + "/sectors", std::to_string(size / kSectorBytes), in) &&
-           store_.write(path_ + "/state", std::to_string(static_cast<int>(state_)), in);
+  store().transact([&](xs_transaction_t in) {
+    return store().write(path() + "/sectors", std::to_string(size / kSectorBytes), in) &&
+           store().write(path() + "/state", std::to_string(static_cast<int>(state())), in);
   });
 }
 
@@ -276,7 +191,7 @@ void VbdBackend::answer(std::vector<GuestResponse>& responses) {
     }
   }
   for (const GuestResponse& response : responses) ring_->put(response);
-  if (ring_->publish()) xenevtchn_notify(handles_.events, port_);
+  if (ring_->publish()) xenevtchn_notify(handles().events, port_);
 }
 
 }  // namespace ringside::backends

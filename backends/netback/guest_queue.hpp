@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "backends/netback/handles.hpp"
 #include "backends/netback/netback.hpp"
+#include "backends/xenbus/handles.hpp"
 #include "protocols/platform/xen.hpp"
 #include "protocols/ring/back_ring.hpp"
 

@@ -6,34 +6,24 @@
 namespace ringside::backends {
 
 VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::string path,
-                       uint16_t domain, Port* port)
-    : handles_(handles),
-      store_(handles.store),
+                       uint16_t domain, Port* port, const std::function<void()>& wake)
+    : BackendDevice(handles, std::move(path), domain, XenbusStateConnected),
       profile_(profile),
-      path_(std::move(path)),
-      domain_(domain),
-      port_(port) {}
-
-VifBackend::~VifBackend() {
-  disconnect();
-  if (!frontend_.empty()) {
-    xs_unwatch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
-  }
+      port_(port) {
+  if (port_ == nullptr) return;
+  port_->set_wake([this, wake] {
+    port_due_ = true;
+    wake();
+  });
 }
 
-void VifBackend::start() {
-  const auto frontend = store_.read(path_ + "/frontend");
-  if (!frontend || frontend->empty()) return;  // its nodes are not all there yet
-  frontend_ = *frontend;
-  if (!publish_features()) return;
-  become(XenbusStateInitWait);
-  // The watch fires once at once, which looks at the front end's state for the first time.
-  xs_watch(handles_.store, (frontend_ + "/state").c_str(), path_.c_str());
+VifBackend::~VifBackend() {
+  if (port_ != nullptr) port_->set_wake({});
+  VifBackend::disconnect();
 }
 
 bool VifBackend::publish_features() {
-  using Entry = std::pair<const char*, uint32_t>;
-  std::vector<Entry> entries{{"feature-rx-copy", 1}};
+  Entries entries{{"feature-rx-copy", 1}};
   if (profile_.rx_flip_node) entries.emplace_back("feature-rx-flip", 0);
   if (profile_.scatter_gather) entries.emplace_back("feature-sg", 1);
   if (profile_.gso_v4) entries.emplace_back("feature-gso-tcpv4", 1);
@@ -42,56 +32,7 @@ bool VifBackend::publish_features() {
   if (profile_.checksum_v6) entries.emplace_back("feature-ipv6-csum-offload", 1);
   if (profile_.split_channels) entries.emplace_back("feature-split-event-channels", 1);
   if (profile_.max_queues > 0) entries.emplace_back("multi-queue-max-queues", profile_.max_queues);
-  return store_.transact([&](xs_transaction_t in) {
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
-      return store_.write(path_ + "/" + entry.first, std::to_string(entry.second), in);
-    });
-  });
-}
-
-void VifBackend::become(xenbus_state state) {
-  if (state == state_) return;
-  state_ = state;
-  store_.write(path_ + "/state", std::to_string(static_cast<int>(state)));
-}
-
-void VifBackend::changed() {
-  if (frontend_.empty()) {
-    start();
-    return;
-  }
-  const auto peer =
-      static_cast<xenbus_state>(store_.number(frontend_ + "/state").value_or(XenbusStateUnknown));
-  const bool closing =
-      store_.number(path_ + "/state").value_or(XenbusStateUnknown) == XenbusStateClosing;
-  switch (peer) {
-    case XenbusStateInitialising:
-      if (closing && !store_.flag(path_ + "/online", true)) {
-        // Detached before the guest took it up: there is nobody to wait for.
-        become(XenbusStateClosed);
-        break;
-      }
-      // XENBUS-012: a driver was loaded anew.
-      if (!queues_.empty()) disconnect();
-      if (state_ != XenbusStateInitWait && publish_features()) become(XenbusStateInitWait);
-      break;
-    case XenbusStateConnected:
-      // XENBUS-016: the same state written twice is one connection.
-      if (state_ == XenbusStateInitWait && !closing) connect();
-      break;
-    case XenbusStateClosing:
-      disconnect();  // XENBUS-008: nothing of the guest's is held once it may read Closing
-      if (state_ != XenbusStateClosed) become(XenbusStateClosing);
-      break;
-    case XenbusStateClosed:
-    case XenbusStateUnknown:
-      // A back end that has just started waits for the front end to come back.
-      if (state_ == XenbusStateInitWait && !closing && peer == XenbusStateClosed) break;
-      disconnect();
-      become(XenbusStateClosed);
-      break;
-    default: break;  // XENBUS-001, XENBUS-015
-  }
+  return publish(entries);
 }
 
 void VifBackend::connect() {
@@ -100,7 +41,7 @@ void VifBackend::connect() {
   if (!read_keys(keys, why)) return fail(why);
   const GuestFeatures guest = read_guest_features();
   for (const QueueKeys& one : keys) {
-    auto queue = GuestQueue::connect(handles_, domain_, one, guest, profile_, statistics_);
+    auto queue = GuestQueue::connect(handles(), domain(), one, guest, profile_, statistics_);
     if (queue == nullptr) return fail("mapping the rings or binding the event channels");
     queues_.push_back(std::move(queue));
   }
@@ -111,18 +52,18 @@ void VifBackend::connect() {
 }
 
 bool VifBackend::read_keys(std::vector<QueueKeys>& keys, std::string& why) const {
-  const uint32_t count = store_.number(frontend_ + "/multi-queue-num-queues").value_or(1);
+  const uint32_t count = store().number(frontend() + "/multi-queue-num-queues").value_or(1);
   if (count == 0 || count > std::max(1u, profile_.max_queues)) {  // NETIF-NEG-005
     why = "multi-queue-num-queues is " + std::to_string(count);
     return false;
   }
-  if (!store_.flag(frontend_ + "/request-rx-copy", false)) {  // NETIF-NEG-010
+  if (!store().flag(frontend() + "/request-rx-copy", false)) {  // NETIF-NEG-010
     why = "no request-rx-copy: there is no other way to receive";
     return false;
   }
   for (uint32_t i = 0; i < count; ++i) {
     const std::string directory =
-        count == 1 ? frontend_ : frontend_ + "/queue-" + std::to_string(i);
+        count == 1 ? frontend() : frontend() + "/queue-" + std::to_string(i);
     keys.emplace_back();
     if (!read_queue(directory, keys.back(), why)) return false;
   }
@@ -130,8 +71,8 @@ bool VifBackend::read_keys(std::vector<QueueKeys>& keys, std::string& why) const
 }
 
 bool VifBackend::read_queue(const std::string& directory, QueueKeys& keys, std::string& why) const {
-  const auto tx_ref = store_.number(directory + "/tx-ring-ref");
-  const auto rx_ref = store_.number(directory + "/rx-ring-ref");
+  const auto tx_ref = store().number(directory + "/tx-ring-ref");
+  const auto rx_ref = store().number(directory + "/rx-ring-ref");
   if (!tx_ref || !rx_ref) {
     why = "reading " + directory + "/{tx,rx}-ring-ref";
     return false;
@@ -139,15 +80,15 @@ bool VifBackend::read_queue(const std::string& directory, QueueKeys& keys, std::
   keys.tx_ref = *tx_ref;
   keys.rx_ref = *rx_ref;
   if (profile_.split_channels) {  // NETIF-NEG-003
-    const auto tx_port = store_.number(directory + "/event-channel-tx");
-    const auto rx_port = store_.number(directory + "/event-channel-rx");
+    const auto tx_port = store().number(directory + "/event-channel-tx");
+    const auto rx_port = store().number(directory + "/event-channel-rx");
     if (tx_port && rx_port) {
       keys.tx_port = *tx_port;
       keys.rx_port = *rx_port;
       return true;
     }
   }
-  const auto port = store_.number(directory + "/event-channel");
+  const auto port = store().number(directory + "/event-channel");
   if (!port) {
     why = "reading " + directory + "/event-channel";
     return false;
@@ -158,12 +99,12 @@ bool VifBackend::read_queue(const std::string& directory, QueueKeys& keys, std::
 
 GuestFeatures VifBackend::read_guest_features() const {
   GuestFeatures guest;
-  guest.scatter_gather = profile_.scatter_gather && store_.flag(frontend_ + "/feature-sg", false);
-  guest.gso_v4 = profile_.gso_v4 && store_.flag(frontend_ + "/feature-gso-tcpv4", false);
-  guest.gso_v6 = profile_.gso_v6 && store_.flag(frontend_ + "/feature-gso-tcpv6", false);
-  guest.checksum_v4 = !store_.flag(frontend_ + "/feature-no-csum-offload", false);
-  guest.checksum_v6 = store_.flag(frontend_ + "/feature-ipv6-csum-offload", false);
-  guest.rx_notify = store_.flag(frontend_ + "/feature-rx-notify", false);
+  guest.scatter_gather = profile_.scatter_gather && store().flag(frontend() + "/feature-sg", false);
+  guest.gso_v4 = profile_.gso_v4 && store().flag(frontend() + "/feature-gso-tcpv4", false);
+  guest.gso_v6 = profile_.gso_v6 && store().flag(frontend() + "/feature-gso-tcpv6", false);
+  guest.checksum_v4 = !store().flag(frontend() + "/feature-no-csum-offload", false);
+  guest.checksum_v6 = store().flag(frontend() + "/feature-ipv6-csum-offload", false);
+  guest.rx_notify = store().flag(frontend() + "/feature-rx-notify", false);
   return guest;
 }
 
@@ -172,22 +113,10 @@ void VifBackend::disconnect() {
   queues_.clear();
 }
 
-void VifBackend::fail(const std::string& why) {
-  disconnect();
-  // As Linux' xenbus_dev_fatal() does: the reason below the home directory's error/.
-  const size_t backend = path_.rfind("/backend/");
-  if (backend != std::string::npos) {
-    store_.write(path_.substr(0, backend) + "/error" + path_.substr(backend) + "/error", why);
-  }
-  become(XenbusStateClosing);
-}
-
 bool VifBackend::event(evtchn_port_t port) {
   return std::any_of(queues_.begin(), queues_.end(),
                      [port](const auto& queue) { return queue->event(port); });
 }
-
-void VifBackend::port_changed() { port_due_ = true; }
 
 GuestQueue& VifBackend::queue_for(const Frame& frame) {
   // One flow stays on one queue: its addresses and ports choose. [NETIF-NEG-006]

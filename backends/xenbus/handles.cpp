@@ -1,4 +1,4 @@
-#include "backends/netback/handles.hpp"
+#include "backends/xenbus/handles.hpp"
 
 #include <fcntl.h>
 

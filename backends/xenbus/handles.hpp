@@ -10,7 +10,7 @@
 
 namespace ringside::backends {
 
-/// The three libraries a netback stands on, opened together, closed together.
+/// The three libraries a back end stands on, opened together, closed together.
 class Handles {
  public:
   Handles();
@@ -20,7 +20,7 @@ class Handles {
 
   bool complete() const { return grants != nullptr && events != nullptr && store != nullptr; }
 
-  /// See Netback::events_file().
+  /// For a main loop to poll; see Netback::events_file().
   int events_file();
 
   xengnttab_handle* grants;
@@ -28,7 +28,7 @@ class Handles {
   xs_handle* store;
 };
 
-/// What netback asks of xenstore; a missing node is no error.
+/// What a back end asks of xenstore; a missing node is no error.
 class StoreView {
  public:
   explicit StoreView(xs_handle* handle) : handle_(handle) {}
