@@ -62,16 +62,17 @@ TEST(ThreadedHostTest, BackEndsThatDieAndComeBackLoseNoRequest) {
   scenario.cables = {{0, 1}};
   scenario.disks = {{0, 2048}, {1, 1024}};
   unsigned restarts = 0;
-  const WorldResult result = run_scenario(scenario, threads(), {}, [&](Targets& targets) {
-    for (unsigned i = 1; i <= 3; ++i) {
-      targets.netback->crash(0);
-      targets.blkback->crash(0);
-      targets.host.require("the back ends to come back", [&] {
-        return targets.netback->restarts() >= i && targets.blkback->restarts() >= i;
-      });
-    }
-    restarts = targets.netback->restarts() + targets.blkback->restarts();
-  });
+  const WorldResult result = run_scenario(
+      scenario, threads(), {}, {.meanwhile = [&](Targets& targets) {
+        for (unsigned i = 1; i <= 3; ++i) {
+          targets.netback->crash(0);
+          targets.blkback->crash(0);
+          targets.host.require("the back ends to come back", [&] {
+            return targets.netback->restarts() >= i && targets.blkback->restarts() >= i;
+          });
+        }
+        restarts = targets.netback->restarts() + targets.blkback->restarts();
+      }});
   expect_clean(result);
   EXPECT_EQ(restarts, 6u);
 }

@@ -31,10 +31,13 @@ class DeviceLife {
         peers_(peers),
         patience_(guest.host().world().is_deterministic() ? 500 * platform::kMillisecond
                                                           : 300 * platform::kSecond) {
-    guest_.run([this] {
-      auto event = guest_.platform().create_event();
-      if (event) progress_ = *std::move(event);
-    });
+    // Twice: the first one may be an allocation that is to fail.
+    for (unsigned left = 2; left > 0 && !progress_; --left) {
+      guest_.run([this] {
+        auto event = guest_.platform().create_event();
+        if (event) progress_ = *std::move(event);
+      });
+    }
     if (!progress_) throw RigError("no event for a device's job");
   }
   DeviceLife(const DeviceLife&) = delete;

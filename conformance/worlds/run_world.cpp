@@ -20,15 +20,6 @@ constexpr sim::Nanoseconds kBudget = 1000 * platform::kSecond;
 constexpr unsigned kFirstDisk = 51712;  // xvda, and 16 further xvdb
 constexpr unsigned kDiskStep = 16;
 
-HostConfig host_config(uint64_t seed) {
-  HostConfig config;
-  config.seed = seed;
-  config.machine.frames = 16384;
-  config.machine.max_grant_frames = 16;
-  config.machine.max_ports = 64;
-  return config;
-}
-
 Peers peers_of(const sim::FaultPlan& plan) {
   const bool hostile = std::any_of(plan.begin(), plan.end(), [](const sim::Fault& fault) {
     return fault.kind == FaultKind::kRingGarbage || fault.kind == FaultKind::kTornMemory;
@@ -39,10 +30,12 @@ Peers peers_of(const sim::FaultPlan& plan) {
 /// Everything in one world, in the order in which it comes and, backwards, goes.
 class Stage {
  public:
-  Stage(const Scenario& scenario, const HostConfig& config, const sim::FaultPlan& plan)
+  Stage(const Scenario& scenario, const HostConfig& config, const sim::FaultPlan& plan,
+        const Hooks& hooks)
       : scenario_(scenario), peers_(peers_of(plan)), host_(config) {
     for (const unsigned vcpus : scenario_.vcpus) {
-      guests_.push_back(std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus}));
+      guests_.push_back(std::make_unique<DriverGuest>(
+          host_, sim::GuestConfig{.vcpus = vcpus}, guests_.empty() ? hooks.interposer : nullptr));
       guests_.back()->guest().set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
     }
     lay_out();
@@ -55,12 +48,12 @@ class Stage {
     }
   }
 
-  void run(WorldResult& result, const std::function<void(Targets&)>& meanwhile) {
+  void run(WorldResult& result, const Hooks& hooks) {
     for (const auto& life : nets_) life->guest().guest().post(0, [&life] { life->run(); });
     for (const auto& life : disks_) life->guest().guest().post(0, [&life] { life->run(); });
-    if (meanwhile) {
+    if (hooks.meanwhile) {
       Targets all = targets();
-      meanwhile(all);
+      hooks.meanwhile(all);
     }
     const auto done = [](const auto& life) { return life->done(); };
     const auto over = [&] {
@@ -204,18 +197,26 @@ class Stage {
 
 }  // namespace
 
+HostConfig host_config(uint64_t seed) {
+  HostConfig config;
+  config.seed = seed;
+  config.machine.frames = 16384;
+  config.machine.max_grant_frames = 16;
+  config.machine.max_ports = 64;
+  return config;
+}
+
 sim::FaultPlan plan_of(uint64_t seed, std::span<const FaultKind> kinds) {
   sim::Random random(seed ^ 0xfa0175u);
   return sim::draw_plan(random, kinds, kMostFaults, kHorizon);
 }
 
 WorldResult run_scenario(const Scenario& scenario, const HostConfig& config,
-                         const sim::FaultPlan& plan,
-                         const std::function<void(Targets&)>& meanwhile) {
+                         const sim::FaultPlan& plan, const Hooks& hooks) {
   WorldResult result;
-  auto stage = std::make_unique<Stage>(scenario, config, plan);
+  auto stage = std::make_unique<Stage>(scenario, config, plan, hooks);
   try {
-    stage->run(result, meanwhile);
+    stage->run(result, hooks);
     stage->shut_down(result);
   } catch (const Stuck& stuck) {
     result.findings.push_back(stuck.what());
