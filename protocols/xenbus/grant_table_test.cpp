@@ -3,71 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
-#include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "protocols/xenbus/host_platform_test.hpp"
+
 namespace ringside::xenbus {
 namespace {
-
-using platform::kPageSize;
-
-/// Memory and a log; time stands still and nothing runs.
-class HostPlatform final : public platform::Platform {
- public:
-  void* allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
-  void release(void* memory) override { std::free(memory); }
-  Result<platform::Page> allocate_page() override { return Status::kNoMemory; }
-  void release_page(platform::Page page) override { released.push_back(page.frame); }
-  Result<platform::PageRange> allocate_pages(unsigned) override { return Status::kNoMemory; }
-  void release_pages(const platform::PageRange&) override {}
-  Result<platform::Frame> reserve_frames(unsigned) override { return platform::Frame{1000}; }
-  void release_frames(platform::Frame, unsigned) override {}
-  Result<std::byte*> map_frame(platform::Frame frame) override { return frames[frame].data(); }
-  void unmap_frame(std::byte*) override {}
-  platform::Nanoseconds now() override { return 0; }
-  Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
-  void yield() override {
-    if (on_yield) on_yield();
-  }
-  unsigned cpu() override { return 0; }
-  unsigned cpu_count() override { return 1; }
-  Result<Owned<platform::Event>> create_event() override { return Status::kNotSupported; }
-  Result<Owned<platform::Lock>> create_lock() override {
-    return Owned<platform::Lock>(new HostLock);
-  }
-  Result<Owned<platform::Timer>> create_timer(Delegate, unsigned) override {
-    return Status::kNotSupported;
-  }
-  Result<Owned<platform::Work>> create_work(Delegate, unsigned) override {
-    return Status::kNotSupported;
-  }
-  void set_upcall(unsigned, Delegate) override {}
-  uint64_t random() override { return 4; }
-  void log(platform::LogLevel, std::string_view line) override { lines.emplace_back(line); }
-  uint32_t setting(std::string_view name, uint32_t fallback) override {
-    return name == "GrantTableVersion" ? version : fallback;
-  }
-  uint32_t version = 0;
-  [[noreturn]] void fail(const char*, int, const char*) override { std::abort(); }
-
-  std::map<platform::Frame, std::array<std::byte, kPageSize>> frames;
-  std::vector<platform::Frame> released;
-  std::vector<std::string> lines;
-  std::function<void()> on_yield;
-
- private:
-  struct HostLock final : platform::Lock {
-    void acquire() override {}
-    void release() override {}
-    void destroy() override { delete this; }
-  };
-};
 
 /// A Xen with two grant frames of either version.
 class TwoFrames final : public Hypercall {
@@ -113,7 +57,7 @@ class TwoFrames final : public Hypercall {
 class GrantTableTest : public testing::TestWithParam<uint32_t> {
  protected:
   void SetUp() override {
-    platform_.version = GetParam();
+    platform_.settings["GrantTableVersion"] = GetParam();
     ASSERT_EQ(table_->start(), Status::kOk);
     ASSERT_EQ(table_->version(), GetParam());
   }
@@ -357,7 +301,7 @@ TEST_P(GrantTableTest, GRANT_008_FlagsThatMeanNothingDoNoHarm) {
 class GrantVersionTest : public testing::Test {
  protected:
   uint32_t version(TwoFrames& xen, uint32_t setting = 0) {
-    platform_.version = setting;
+    platform_.settings["GrantTableVersion"] = setting;
     Hypercalls calls(xen);
     GrantTable table(platform_, calls);
     EXPECT_EQ(table.start(), Status::kOk);
