@@ -44,7 +44,7 @@ class ForeignTest : public testing::TestWithParam<uint32_t> {
   }
 
   Host host_;
-  DriverGuest giver_{host_, {.name = "giver"}, {{"GrantTableVersion", GetParam()}}};
+  DriverGuest giver_{host_, {.name = "giver"}, nullptr, {{"GrantTableVersion", GetParam()}}};
   DriverGuest taker_{host_, {.name = "taker"}};
   Owned<xenbus::GrantCache> cache_;
   std::array<platform::Page, kPages> pages_;

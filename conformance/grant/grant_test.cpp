@@ -43,7 +43,7 @@ class GrantTest : public testing::TestWithParam<uint32_t> {
   sim::GrantTable& dom0() { return host_.machine().dom0().grants(); }
 
   Host host_;
-  DriverGuest guest_{host_, {}, {{"GrantTableVersion", GetParam()}}};
+  DriverGuest guest_{host_, {}, nullptr, {{"GrantTableVersion", GetParam()}}};
   Owned<xenbus::GrantCache> cache_;
   platform::Page page_;
 };
