@@ -168,7 +168,9 @@ TEST_P(GrantTest, GRANT_005_WhateverThePeersPaceNoPageIsTakenBackUnderIt) {
   // Version 1 keeps the entry until it is ended whole, version 2 lets nobody begin any more.
   const auto third = map(ref);
   EXPECT_EQ(third.status, GetParam() == 1 ? GNTST_okay : GNTST_general_error);
-  if (GetParam() == 1) EXPECT_EQ(dom0().unmap(third.handle), GNTST_okay);
+  if (GetParam() == 1) {
+    EXPECT_EQ(dom0().unmap(third.handle), GNTST_okay);
+  }
   EXPECT_EQ(revoke(ref), Status::kOk);
   free_page();
 }

@@ -172,7 +172,9 @@ TEST_P(GrantTableTest, GRANT_004_FramesAbove32BitsAreNeverTruncated) {
   auto grants = cache();
   const auto high = grants->permit(3, uint64_t{1} << 32, Access::kReadWrite);
   EXPECT_EQ(high.status(), v2() ? Status::kOk : Status::kNotSupported);
-  if (high) EXPECT_EQ(frame(*high), uint64_t{1} << 32);
+  if (high) {
+    EXPECT_EQ(frame(*high), uint64_t{1} << 32);
+  }
   EXPECT_TRUE(grants->permit(3, 0xffffffffu, Access::kReadWrite).ok());
 }
 
@@ -260,7 +262,9 @@ TEST_P(GrantTableTest, GRANT_003_AfterARestoreEveryFrameIsInPlaceAndOldGrantsAre
   EXPECT_EQ(std::set<uint64_t>(xen_.placed.begin(), xen_.placed.end()),
             std::set<uint64_t>(before.begin(), before.end()));
   for (const GrantRef ref : refs) {
-    if (ref != refs[8]) EXPECT_EQ(grants->revoke(ref), Status::kOk);
+    if (ref != refs[8]) {
+      EXPECT_EQ(grants->revoke(ref), Status::kOk);
+    }
   }
   EXPECT_EQ(table_->parked(), 0u);
   EXPECT_EQ(platform_.released, std::vector<platform::Frame>{8});

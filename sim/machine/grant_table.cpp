@@ -86,7 +86,8 @@ int16_t GrantTable::pin_frame(GrantRef ref, DomainId user) {
   Active& active = active_[ref];
   active.user = user;
   active.frame = *frame;
-  const bool sub_page = version() == 2 && (header(ref).flags & GTF_sub_page) != 0;
+  const uint16_t flags = std::atomic_ref(header(ref).flags).load(std::memory_order_acquire);
+  const bool sub_page = version() == 2 && (flags & GTF_sub_page) != 0;
   active.sub_page = sub_page;
   active.start = sub_page ? entry_v2(ref).sub_page.page_off : 0;
   active.length = sub_page ? entry_v2(ref).sub_page.length : kPageSize;
