@@ -6,11 +6,13 @@
 
 namespace ringside::conformance {
 
-DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config)
+DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config,
+                         const std::map<std::string, uint32_t>& settings)
     : host_(host),
       domain_(host.toolstack().create_domain(config)),
       domid_(domain_.id()),
       guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
+  for (const auto& [name, value] : settings) guest_->set_setting(name, value);
   Status status = Status::kOk;
   run([&] {
     auto bus = xenbus::Bus::create(guest_->platform(), guest_->hypercall());

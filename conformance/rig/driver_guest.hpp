@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,9 @@ namespace ringside::conformance {
 /// A guest domain in which XENBUS runs: what device drivers stand on.
 class DriverGuest {
  public:
-  explicit DriverGuest(Host& host, const sim::GuestConfig& config = {});
+  /// `settings` are what XENBUS finds in its registry when it starts.
+  explicit DriverGuest(Host& host, const sim::GuestConfig& config = {},
+                       const std::map<std::string, uint32_t>& settings = {});
   /// Takes XENBUS down and destroys the domain. Devices must be gone before.
   ~DriverGuest();
   DriverGuest(const DriverGuest&) = delete;
