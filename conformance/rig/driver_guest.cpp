@@ -6,19 +6,25 @@
 
 namespace ringside::conformance {
 
-DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config,
-                         const std::map<std::string, uint32_t>& settings)
+DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, const Settings& settings,
+                         Interposer* interposer)
     : host_(host),
       domain_(host.toolstack().create_domain(config)),
       domid_(domain_.id()),
+      interposer_(interposer),
       guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
   for (const auto& [name, value] : settings) guest_->set_setting(name, value);
+  if (interposer != nullptr) interposer->enter(*guest_);
+  xenbus::Hypercall& hypercall =
+      interposer == nullptr ? guest_->hypercall() : interposer->hypercall(guest_->hypercall());
   Status status = Status::kOk;
-  run([&] {
-    auto bus = xenbus::Bus::create(guest_->platform(), guest_->hypercall());
-    status = bus.status();
-    if (bus) bus_ = *std::move(bus);
-  });
+  for (unsigned left = interposer == nullptr ? 1 : 2; left > 0 && !bus_; --left) {
+    run([&] {
+      auto bus = xenbus::Bus::create(guest_->platform(), hypercall);
+      status = bus.status();
+      if (bus) bus_ = *std::move(bus);
+    });
+  }
   if (!bus_) throw RigError(fmt::format("XENBUS did not start: {}", to_string(status)));
 }
 
