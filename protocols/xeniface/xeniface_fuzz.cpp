@@ -1,0 +1,478 @@
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "protocols/xeniface/gateway.hpp"
+
+using namespace ringside;
+
+// Programs with several handles that send whatever the input says, and a peer that maps what
+// it is granted for as long as it likes. Aborts when a handle reaches another's objects, a
+// page is reused that the peer maps, or anything is lost or answered twice.
+namespace {
+
+#define CHECK(condition) ((condition) ? void(0) : std::abort())
+
+constexpr uint32_t kReferences = 256;
+constexpr unsigned kHandles = 3;
+
+struct FakeEvent final : platform::Event {
+  explicit FakeEvent(int& references) : count(references) { ++count; }
+  void signal() override {}
+  void reset() override {}
+  void destroy() override {
+    --count;
+    delete this;
+  }
+  int& count;
+};
+
+struct FakeLock final : platform::Lock {
+  void acquire() override { CHECK(!std::exchange(held, true)); }
+  void release() override { CHECK(std::exchange(held, false)); }
+  void destroy() override { delete this; }
+  bool held = false;
+};
+
+/// Both deferred things: runs when the input says so.
+template <typename Base>
+struct Deferred : Base {
+  explicit Deferred(Delegate function) : run(function) {}
+  virtual ~Deferred() = default;
+  void cancel() override { due = false; }
+  void destroy() override { due = false; }
+  void fire() {
+    if (std::exchange(due, false)) run();
+  }
+  Delegate run;
+  bool due = false;
+};
+struct FakeWork final : Deferred<platform::Work> {
+  using Deferred::Deferred;
+  void queue() override { due = true; }
+};
+struct FakeTimer final : Deferred<platform::Timer> {
+  using Deferred::Deferred;
+  void start(platform::Nanoseconds) override { due = true; }
+};
+
+class World final : public platform::Platform,
+                    public xenbus::Grants,
+                    public xenbus::Events,
+                    public xenbus::Store {
+ public:
+  // --- platform ---------------------------------------------------------------------------
+  void* allocate(size_t bytes) override {
+    if (fails()) return nullptr;
+    ++blocks;
+    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  }
+  void release(void* memory) override {
+    --blocks;
+    std::free(memory);
+  }
+  Result<platform::Page> allocate_page() override {
+    if (fails()) return Status::kNoMemory;
+    auto* address = static_cast<std::byte*>(std::aligned_alloc(4096, 4096));
+    std::memset(address, 0, 4096);
+    ++pages;
+    return platform::Page{address, ++last_frame};
+  }
+  void release_page(platform::Page page) override {
+    for (const Grant& one : grants) CHECK(one.frame != page.frame || (!one.live && !one.mapped));
+    --pages;
+    std::free(page.address);
+  }
+  Result<platform::PageRange> allocate_pages(unsigned) override { return Status::kNoMemory; }
+  void release_pages(const platform::PageRange&) override {}
+  Result<platform::Frame> reserve_frames(unsigned) override { return Status::kNoMemory; }
+  void release_frames(platform::Frame, unsigned) override {}
+  Result<std::byte*> map_frame(platform::Frame) override { return Status::kNoMemory; }
+  void unmap_frame(std::byte*) override {}
+  platform::Nanoseconds now() override { return 0; }
+  Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
+  void yield() override {}
+  unsigned cpu() override { return 0; }
+  unsigned cpu_count() override { return 1; }
+  Result<Owned<platform::Event>> create_event() override { return Status::kNoMemory; }
+  Result<Owned<platform::Lock>> create_lock() override {
+    if (fails()) return Status::kNoMemory;
+    return Owned<platform::Lock>(new FakeLock);
+  }
+  Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned) override {
+    return Owned<platform::Timer>(&timers.emplace_back(expired));
+  }
+  Result<Owned<platform::Work>> create_work(Delegate run, unsigned) override {
+    return Owned<platform::Work>(&works.emplace_back(run));
+  }
+  void set_upcall(unsigned, Delegate) override {}
+  uint64_t random() override { return 4; }
+  void log(platform::LogLevel, std::string_view line) override { CHECK(line.size() < 512); }
+  uint32_t setting(std::string_view, uint32_t fallback) override { return fallback; }
+  void fail(const char*, int, const char*) override { std::abort(); }
+
+  // --- grants -----------------------------------------------------------------------------
+  struct Grant {
+    platform::Frame frame = 0;
+    platform::Page parked;
+    bool taken = false, live = false, mapped = false;
+  };
+  struct Cache final : xenbus::GrantCache {
+    explicit Cache(World& owner) : world(owner) { ++world.caches; }
+    Result<xenbus::GrantRef> permit(xenbus::DomainId, platform::Frame frame,
+                                    xenbus::Access) override {
+      if (world.fails()) return Status::kNotSupported;
+      for (uint32_t ref = 32; ref < kReferences; ++ref) {
+        if (std::exchange(world.grants[ref].taken, true)) continue;
+        world.grants[ref].frame = frame;
+        world.grants[ref].live = true;
+        return uint32_t{ref};
+      }
+      return Status::kNoResources;
+    }
+    Status revoke(xenbus::GrantRef ref) override {
+      Grant& one = world.grants.at(ref);
+      CHECK(one.live);
+      if (one.mapped) return Status::kBusy;
+      one = {};
+      return Status::kOk;
+    }
+    void park(xenbus::GrantRef ref, platform::Page page) override {
+      world.grants.at(ref).parked = page;
+    }
+    void destroy() override {
+      --world.caches;
+      delete this;
+    }
+    World& world;
+  };
+  Result<Owned<xenbus::GrantCache>> create_cache(const char*, uint32_t reserve,
+                                                 uint32_t limit) override {
+    if (reserve > limit || reserve > kReferences - 32) return Status::kInvalidArgument;
+    if (fails()) return Status::kNoMemory;
+    return Owned<xenbus::GrantCache>(new Cache(*this));
+  }
+  /// The peer lets go, and the bus then frees what was parked.
+  void unmap(Grant& one) {
+    one.mapped = false;
+    if (!one.parked) return;
+    one.live = false;
+    release_page(one.parked);
+    one = {};
+  }
+
+  // --- events -----------------------------------------------------------------------------
+  struct FakeChannel final : xenbus::EventChannel {
+    xenbus::Port port() const override { return number; }
+    void notify() override {}
+    void mask() override {}
+    bool unmask() override { return false; }
+    void destroy() override { world->channels.erase(number); }
+    World* world = nullptr;
+    xenbus::Port number = 0;
+    Delegate handler;
+  };
+  Result<Owned<xenbus::EventChannel>> open_unbound(xenbus::DomainId, Delegate handler,
+                                                   unsigned) override {
+    if (fails()) return Status::kNoResources;
+    xenbus::Port port = 1;
+    while (channels.contains(port)) ++port;
+    FakeChannel& one = channels[port];
+    one.world = this;
+    one.number = port;
+    one.handler = handler;
+    handler();
+    return Owned<xenbus::EventChannel>(&one);
+  }
+  Result<Owned<xenbus::EventChannel>> open_interdomain(xenbus::DomainId peer, xenbus::Port port,
+                                                       Delegate handler, unsigned cpu) override {
+    if (port == 0) return Status::kInvalidArgument;
+    return open_unbound(peer, handler, cpu);
+  }
+
+  // --- store ------------------------------------------------------------------------------
+  struct FakeWatch final : xenbus::Watch {
+    void destroy() override { world->watches.erase(this); }
+    World* world = nullptr;
+    Delegate changed;
+  };
+  Result<platform::Buffer> read(xenbus::Transaction, std::string_view path) override {
+    check_text(path);
+    return platform::Buffer::copy(*this, {reinterpret_cast<char*>(value.data()), value_length});
+  }
+  Status write(xenbus::Transaction, std::string_view path, std::string_view text) override {
+    check_text(path);
+    check_text(text);
+    return Status::kOk;
+  }
+  Status make_directory(xenbus::Transaction, std::string_view) override { return Status::kOk; }
+  Status remove(xenbus::Transaction, std::string_view path) override {
+    check_text(path);
+    return Status::kNotFound;
+  }
+  Result<xenbus::Listing> directory(xenbus::Transaction, std::string_view path) override {
+    check_text(path);
+    auto names =
+        platform::Buffer::copy(*this, {reinterpret_cast<char*>(value.data()), value_length});
+    if (!names) return names.status();
+    return xenbus::Listing(*std::move(names));
+  }
+  Status set_permissions(xenbus::Transaction, std::string_view path,
+                         std::span<const xenbus::Permission> permissions) override {
+    check_text(path);
+    CHECK(!permissions.empty() && permissions.size() <= xeniface::kMaxPermissions);
+    return Status::kOk;
+  }
+  Result<xenbus::Transaction> begin() override { return Status::kNotSupported; }
+  Status commit(xenbus::Transaction) override { return Status::kNotSupported; }
+  void abort(xenbus::Transaction) override {}
+  Result<Owned<xenbus::Watch>> watch(std::string_view path, Delegate changed) override {
+    check_text(path);
+    if (fails()) return Status::kNoResources;
+    auto one = std::make_unique<FakeWatch>();
+    one->world = this;
+    one->changed = changed;
+    changed();
+    FakeWatch* const raw = one.get();
+    watches[raw] = std::move(one);
+    return Owned<xenbus::Watch>(raw);
+  }
+  static void check_text(std::string_view text) {
+    for (const char c : text) CHECK(c >= 0x20 && c <= 0x7e);
+  }
+
+  bool fails() { return fail_in != 0 && --fail_in == 0; }
+
+  unsigned fail_in = 0;
+  int blocks = 0, pages = 0, caches = 0, mappings = 0, event_references = 0;
+  platform::Frame last_frame = 0;
+  std::array<Grant, kReferences> grants;
+  std::map<xenbus::Port, FakeChannel> channels;
+  std::map<FakeWatch*, std::unique_ptr<FakeWatch>> watches;
+  std::deque<FakeTimer> timers;
+  std::deque<FakeWork> works;
+  std::array<uint8_t, 64> value{};
+  size_t value_length = 0;
+};
+
+struct Program final : xeniface::Caller {
+  struct Mapping final : xeniface::UserMapping {
+    Mapping(World& owner, xeniface::UserAddress where) : world(owner), at(where) {
+      ++world.mappings;
+    }
+    xeniface::UserAddress address() const override { return at; }
+    void keep() override {}
+    void destroy() override {
+      --world.mappings;
+      delete this;
+    }
+    World& world;
+    xeniface::UserAddress at;
+  };
+
+  explicit Program(World& owner) : world(owner) {
+    for (platform::Page& page : own) page = *world.allocate_page();
+  }
+  ~Program() {
+    for (const platform::Page& page : own) world.release_page(page);
+  }
+  bool is_administrator() const override { return true; }
+  bool may_read_and_write() const override { return true; }
+  Status read(xeniface::UserAddress from, std::span<std::byte> to) override {
+    CHECK(to.size() <= xeniface::kMaxPath);
+    if (from < kMemory || from > kMemory + 4096 || to.size() > kMemory + 4096 - from) {
+      return Status::kAccessDenied;
+    }
+    std::memcpy(to.data(), own[0].address + (from - kMemory), to.size());
+    return Status::kOk;
+  }
+  Result<Owned<platform::Event>> open_event(xeniface::UserHandle handle) override {
+    if (handle % 4 != 0) return Status::kNotFound;
+    return Owned<platform::Event>(new FakeEvent(world.event_references));
+  }
+  Result<Owned<xeniface::UserMapping>> map(std::span<const platform::Page> pages,
+                                           xenbus::Access) override {
+    for (const platform::Page& page : pages) std::memset(page.address, 0xff, 4096);
+    return mapping(next_address += 0x10000);
+  }
+  Result<Owned<xeniface::UserMapping>> pin(xeniface::UserAddress address,
+                                           std::span<platform::Page> pages,
+                                           xenbus::Access) override {
+    if (address < kMemory || address >= kMemory + own.size() * 4096) return Status::kAccessDenied;
+    const size_t first = (address - kMemory) / 4096;
+    if (pages.size() > own.size() - first) return Status::kAccessDenied;
+    std::copy_n(own.begin() + static_cast<ptrdiff_t>(first), pages.size(), pages.begin());
+    return mapping(address);
+  }
+  Result<Owned<xeniface::UserMapping>> mapping(xeniface::UserAddress at) {
+    if (world.fails()) return Status::kNoMemory;
+    return Owned<xeniface::UserMapping>(new Mapping(world, at));
+  }
+
+  static constexpr xeniface::UserAddress kMemory = 0x10000;
+  World& world;
+  std::array<platform::Page, 3> own;
+  xeniface::UserAddress next_address = 0x100000;
+};
+
+struct Irp final : xeniface::PendingRequest {
+  Status deliver(std::span<const std::byte>) override {
+    CHECK(!std::exchange(delivered, true));
+    return world->fails() ? Status::kAccessDenied : Status::kOk;
+  }
+  void complete(xeniface::NtStatus) override {
+    // Whoever ends it is its own handle.
+    CHECK(*acting == handle && !std::exchange(completed, true));
+  }
+  World* world = nullptr;
+  const int* acting = nullptr;
+  int handle = 0;
+  bool delivered = false, pending = false, completed = false;
+};
+
+/// The input, byte by byte; zeros behind its end.
+struct Source {
+  uint8_t byte() {
+    if (size == 0) return 0;
+    --size;
+    return *data++;
+  }
+  uint32_t word() {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) value = value << 8 | byte();
+    return value;
+  }
+  const uint8_t* data;
+  size_t size;
+};
+
+class Session {
+ public:
+  explicit Session(Source& source) : source_(source) {
+    for (auto& one : programs_) one.emplace(world_);
+    gateway_ = *xeniface::Gateway::create({world_, world_, world_, world_});
+    for (int i = 0; i < int{kHandles}; ++i) open(i);
+  }
+  ~Session() {
+    world_.fail_in = 0;
+    for (acting_ = 0; acting_ < int{kHandles}; ++acting_) handles_[index()].reset();
+    for (const Irp& irp : irps_) CHECK(irp.completed == irp.pending);
+    for (World::Grant& one : world_.grants) world_.unmap(one);
+    { const auto last = std::move(gateway_); }
+    for (auto& one : programs_) one.reset();
+    CHECK(world_.blocks == 0 && world_.pages == 0 && world_.caches == 0 && world_.mappings == 0);
+    CHECK(world_.event_references == 0 && world_.channels.empty() && world_.watches.empty());
+    for (const World::Grant& one : world_.grants) CHECK(!one.taken);
+  }
+
+  void step() {
+    const uint8_t what = source_.byte();
+    acting_ = source_.byte() % int{kHandles};
+    switch (what % 9) {
+      case 0:
+      case 1: return dispatch();
+      case 2: return cancel();
+      case 3: return handles_[index()] ? handles_[index()]->cleanup() : void(0);
+      case 4: return open(acting_);
+      case 5: return peer();
+      case 6: return happen();
+      case 7: {
+        std::byte* const memory = programs_[index()]->own[0].address;
+        const size_t at = source_.word() % 4096;
+        const size_t count = std::min<size_t>(source_.byte() % 64, 4096 - at);
+        for (size_t i = 0; i < count; ++i) memory[at + i] = std::byte{source_.byte()};
+        return;
+      }
+      case 8: world_.fail_in = source_.byte(); return;
+    }
+  }
+
+ private:
+  size_t index() const { return static_cast<size_t>(acting_); }
+
+  void open(int which) {
+    acting_ = which;
+    handles_[index()].reset();
+    world_.fail_in = 0;
+    handles_[index()] = *gateway_->open(*programs_[index()]);
+  }
+
+  void dispatch() {
+    static constexpr uint32_t kFunctions[] = {
+        0x800, 0x801, 0x802, 0x803, 0x804, 0x805, 0x806, 0x810, 0x811, 0x812, 0x813, 0x814, 0x820,
+        0x821, 0x822, 0x823, 0x824, 0x825, 0x826, 0x827, 0x830, 0x831, 0x832, 0x840, 0x84f};
+    const uint8_t which = source_.byte();
+    const uint8_t flags = source_.byte();
+    const uint32_t method = (which >= 12 && which < 20 && which % 2 == 0) ? 3 : 0;
+    const uint32_t code = which < std::size(kFunctions)
+                              ? xeniface::control_code(kFunctions[which], method)
+                              : source_.word();
+    const size_t input = (flags & 1) != 0 ? source_.word() % 8192 : source_.byte() % 64;
+    const size_t output = (flags & 2) != 0 ? source_.word() % 8192 : source_.byte();
+    // Exactly as long as the contract wants, so that a byte beyond is an error of memory.
+    const bool buffered = xeniface::is_buffered(code);
+    std::vector<std::byte> buffer(buffered ? std::max(input, output) : input);
+    for (size_t i = 0; i < std::min<size_t>(input, 128); ++i) buffer[i] = std::byte{source_.byte()};
+    Irp& irp = irps_.emplace_back();
+    irp.world = &world_;
+    irp.acting = &acting_;
+    irp.handle = acting_;
+    const xeniface::Answer answer = handles_[index()]->dispatch(
+        {.code = code,
+         .buffer = buffer,
+         .input_length = static_cast<uint32_t>(input),
+         .output_length = static_cast<uint32_t>(output),
+         .width = (flags & 4) != 0 ? xeniface::Width::k32 : xeniface::Width::k64,
+         .pending = (flags & 8) != 0 ? nullptr : &irp});
+    irp.pending = answer.status == xeniface::NtStatus::kPending;
+    CHECK(!irp.pending || irp.delivered);
+    CHECK(answer.status != xeniface::NtStatus::kSuccess || answer.information <= output);
+    CHECK(static_cast<uint32_t>(answer.status) < 0x80000000 || answer.information == 0 ||
+          answer.status == xeniface::NtStatus::kBufferOverflow);
+  }
+
+  void cancel() {
+    if (irps_.empty()) return;
+    Irp& irp = irps_[source_.byte() % irps_.size()];
+    if (irp.pending) handles_[index()]->cancel(irp);
+  }
+
+  void peer() {
+    World::Grant& one = world_.grants[source_.byte()];
+    if (!one.live) return;
+    if (one.mapped) return world_.unmap(one);
+    one.mapped = !one.parked;
+  }
+
+  /// An event, a change in the store, or time passes.
+  void happen() {
+    for (auto& [port, channel] : world_.channels) channel.handler();
+    for (auto& [raw, watch] : world_.watches) watch->changed();
+    for (FakeTimer& timer : world_.timers) timer.fire();
+    for (FakeWork& work : world_.works) work.fire();
+    world_.value_length = source_.byte() % (world_.value.size() + 1);
+    for (uint8_t& byte : world_.value) byte = source_.byte();
+  }
+
+  Source& source_;
+  World world_;
+  std::array<std::optional<Program>, kHandles> programs_;
+  platform::Box<xeniface::Gateway> gateway_;
+  std::array<Owned<xeniface::Handle>, kHandles> handles_;
+  std::deque<Irp> irps_;
+  int acting_ = 0;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Source source{data, size};
+  Session session(source);
+  for (int steps = 0; source.size != 0 && steps < 200; ++steps) session.step();
+  return 0;
+}
