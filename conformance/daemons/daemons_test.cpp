@@ -117,7 +117,7 @@ TEST_P(StoreDaemons, PassXensOwnTest) {
 TEST(EmbeddedStore, PassesXensOwnTest) { pass_xens_own_test(*embedded_store_host()); }
 
 INSTANTIATE_TEST_SUITE_P(Real, StoreDaemons, testing::Values("xenstored", "oxenstored"),
-                         [](const auto& instance) { return std::string(instance.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace ringside::conformance

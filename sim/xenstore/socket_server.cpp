@@ -74,31 +74,45 @@ void SocketServer::serve_once(int timeout_ms) {
   }
   poll(polled.data(), polled.size(), timeout_ms);
 
+  serving_ = std::this_thread::get_id();
   uint64_t wakeups;
-  [[maybe_unused]] const ssize_t drained = read(wakeup_, &wakeups, sizeof(wakeups));
-  accept_clients();
-  std::erase_if(clients_, [&](const auto& client) { return !receive(*client); });
+  if (polled[1].revents != 0) {
+    [[maybe_unused]] const ssize_t drained = read(wakeup_, &wakeups, sizeof(wakeups));
+  }
+  size_t next = 2;
+  std::erase_if(clients_, [&](const auto& client) {
+    return polled[next++].revents != 0 && !receive(*client);
+  });
+  // What one asked may have events for all.
   std::erase_if(clients_, [&](const auto& client) { return !transmit(*client); });
+  serving_ = std::thread::id();
+  if (polled[0].revents != 0) accept_clients();
 }
 
 void SocketServer::accept_clients() {
   for (int fd; (fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
     auto client = std::make_unique<Client>(server_, fd);
-    server_.on_output(*client->connection, [this] { wake(); });
+    server_.on_output(*client->connection, [this] {
+      // Output of its own making is sent before it waits again.
+      if (serving_.load() != std::this_thread::get_id()) wake();
+    });
     clients_.push_back(std::move(client));
   }
 }
 
 bool SocketServer::receive(Client& client) {
-  std::array<char, XENSTORE_PAYLOAD_MAX> bytes;
-  for (;;) {
-    const size_t wanted = std::min(client.reader.wanted(), bytes.size());
-    const ssize_t count = recv(client.fd, bytes.data(), wanted, 0);
-    if (count == 0) return false;
-    if (count < 0) return errno == EAGAIN || errno == EINTR;
-    if (!client.reader.feed({bytes.data(), static_cast<size_t>(count)})) return false;
+  std::array<char, 4 * XENSTORE_PAYLOAD_MAX> buffer;
+  const ssize_t count = recv(client.fd, buffer.data(), buffer.size(), 0);
+  if (count == 0) return false;
+  if (count < 0) return errno == EAGAIN || errno == EINTR;
+  std::string_view bytes(buffer.data(), static_cast<size_t>(count));
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, client.reader.wanted());
+    if (!client.reader.feed(piece)) return false;
+    bytes.remove_prefix(piece.size());
     if (const auto request = client.reader.take()) server_.handle(*client.connection, *request);
   }
+  return true;
 }
 
 bool SocketServer::transmit(Client& client) {

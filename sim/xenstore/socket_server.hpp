@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sim/xenstore/server.hpp"
@@ -40,6 +42,7 @@ class SocketServer {
   int listener_ = -1;
   int wakeup_ = -1;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::atomic<std::thread::id> serving_;  ///< the thread that is handling requests, if any
 };
 
 }  // namespace ringside::sim::xenstore
