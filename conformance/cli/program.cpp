@@ -19,6 +19,7 @@ Examples:
   ringside worlds --seeds 7 --faults backend-crash
   ringside rules list
   ringside rules show RING-008
+  ringside host -- xenstore-ls                      any command beside a simulated Xen
   ringside all                                      conformance and all sample traffic
 
 Exit codes (the worst outcome of the run):
@@ -46,10 +47,13 @@ int run_program(int argc, char** argv) {
   add_rules(app, action);
   add_bench(app, action);
   add_worlds(app, action);
+  add_host(app, action);
   add_all(app, action);
   try {
     app.parse(argc, argv);
     return exit_code(action());
+  } catch (const ExitCode& ended) {
+    return ended.code;
   } catch (const CLI::Success& wanted) {  // --help, --version
     return app.exit(wanted);
   } catch (const CLI::ParseError& e) {

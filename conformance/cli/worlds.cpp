@@ -8,7 +8,7 @@
 #include "conformance/report/output_file.hpp"
 #include "conformance/report/run_report.hpp"
 #include "conformance/report/terminal.hpp"
-#include "conformance/worlds/campaign.hpp"
+#include "conformance/worlds/site_campaign.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -24,6 +24,7 @@ struct WorldsRequest {
   std::string json;
   double minutes = 0;
   bool shrink = true;
+  bool call_sites = false;
   CampaignOptions options;
 };
 
@@ -201,8 +202,28 @@ void print_summary(const CampaignReport& report) {
   }
 }
 
+Outcome run_call_sites(const CampaignOptions& options) {
+  const SiteReport report = fail_each_site(
+      options.first, [](const FailureSite&) { return true; }, options.jobs,
+      options.timeout_seconds);
+  for (const WorldRecord& record : report.campaign.records) {
+    if (record.outcome != Outcome::kSuccess) fmt::print("{}\n", report.explain(record));
+  }
+  for (const SiteKind kind :
+       {SiteKind::kAllocation, SiteKind::kGrant, SiteKind::kHypercall, SiteKind::kStore}) {
+    fmt::print("  {:<14} {:>8}\n", to_string(kind), report.count(kind));
+  }
+  fmt::print("{} call sites failed once each, in {:.1f} s; seed {}\n", report.sites.size(),
+             report.campaign.seconds, options.first);
+  const Outcome outcome = report.campaign.outcome();
+  fmt::print("{}\n", coloured(to_string(outcome),
+                              outcome == Outcome::kSuccess ? Colour::kGreen : Colour::kRed));
+  return outcome;
+}
+
 Outcome run_worlds(WorldsRequest& request) {
   parse_seeds(request.seeds, request.options);
+  if (request.call_sites) return run_call_sites(request.options);
   parse_faults(request.faults, request.options);
   if (!request.junit.empty()) require_writable(request.junit);
   if (!request.json.empty()) require_writable(request.json);
@@ -251,6 +272,9 @@ void add_worlds(CLI::App& app, Action& action) {
       ->capture_default_str();
   verb->add_flag("--shrink,!--no-shrink", request->shrink,
                  "Look for the smallest plan with which a world still fails (default)");
+  verb->add_flag("--call-sites", request->call_sites,
+                 "Instead: one small world, the first of --seeds, as often as its drivers have "
+                 "call sites that can fail; each fails once");
   verb->add_option("--junit", request->junit, "Write a JUnit report here");
   verb->add_option("--json", request->json, "Write a JSON report here");
   verb->callback([&action, request] { action = [request] { return run_worlds(*request); }; });

@@ -6,12 +6,14 @@
 
 namespace ringside::conformance {
 
-DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer* interposer)
+DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer* interposer,
+                         const std::map<std::string, uint32_t>& settings)
     : host_(host),
       domain_(host.toolstack().create_domain(config)),
       domid_(domain_.id()),
       interposer_(interposer),
       guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
+  for (const auto& [name, value] : settings) guest_->set_setting(name, value);
   if (interposer != nullptr) interposer->enter(*guest_);
   xenbus::Hypercall& hypercall =
       interposer == nullptr ? guest_->hypercall() : interposer->hypercall(guest_->hypercall());

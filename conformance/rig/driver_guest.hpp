@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -25,9 +26,11 @@ class DriverGuest {
     ~Interposer() = default;
   };
 
-  /// With an interposer XENBUS gets a second chance to start.
+  /// With an interposer XENBUS gets a second chance to start. `settings` are what it finds in
+  /// its registry.
   explicit DriverGuest(Host& host, const sim::GuestConfig& config = {},
-                       Interposer* interposer = nullptr);
+                       Interposer* interposer = nullptr,
+                       const std::map<std::string, uint32_t>& settings = {});
   /// Takes XENBUS down and destroys the domain. Devices must be gone before.
   ~DriverGuest();
   DriverGuest(const DriverGuest&) = delete;

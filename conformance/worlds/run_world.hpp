@@ -27,7 +27,7 @@ sim::FaultPlan plan_of(uint64_t seed, std::span<const sim::FaultKind> kinds);
 /// What a test does to a world besides.
 struct Hooks {
   /// Called on the caller's thread once everything has begun.
-  std::function<void(Targets&)> meanwhile;
+  std::function<void(Targets&)> meanwhile = {};
   DriverGuest::Interposer* interposer = nullptr;  ///< of the first guest
 };
 

@@ -117,6 +117,9 @@ TEST_F(IfaceAccessTest, IFACE_003_LengthsAreThoseOfTheStructuresAndNoOthers) {
       {Ioctl::kEvtchnNotify, Width::k64, 4, 0},
       {Ioctl::kEvtchnUnmask, Width::k64, 4, 0},
       {Ioctl::kGnttabRevoke, Width::k64, 4, 0},
+      {Ioctl::kGnttabUnmap, Width::k64, 4, 0},
+      {Ioctl::kGnttabUnmapV2, Width::k64, 8, 0},
+      {Ioctl::kGnttabUnmapV2, Width::k32, 4, 0},
       {Ioctl::kGnttabRevokeV2, Width::k64, 8, 0},
       {Ioctl::kGnttabRevokeV2, Width::k32, 4, 0},
   };

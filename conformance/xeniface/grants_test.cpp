@@ -408,18 +408,28 @@ TEST_F(IfaceGrantsTest, IFACE_038_PagesThatAPeerNeverLetsGoOfAreLostNotReused) {
 }
 
 TEST_F(IfaceGrantsTest, IFACE_039_WhatIsNotThereIsRefusedCleanly) {
+  platform::Box<xeniface::Gateway> poor;
+  ::ringside::Owned<Handle> handle;
+  guest_.run([&] {
+    poor = *xeniface::Gateway::create({.services = guest_.services(), .foreign = nullptr});
+    handle = *poor->open(process_);
+  });
   for (const Ioctl code : {Ioctl::kGnttabMap, Ioctl::kGnttabMapV2, Ioctl::kGnttabUnmap,
                            Ioctl::kGnttabUnmapV2, Ioctl::kSuspendGetCount, Ioctl::kSuspendRegister,
                            Ioctl::kSuspendDeregister, Ioctl::kSharedInfoGetTime}) {
     Irp& irp = new_irp();
     for (const size_t input : {0, 4, 8, 24, 28}) {
       for (const size_t output : {0, 4, 8, 12}) {
-        EXPECT_EQ(pend(*one_, code, irp, Input().resize(std::max<size_t>(input, output)), output),
+        EXPECT_EQ(pend(*handle, code, irp, Input().resize(std::max<size_t>(input, output)), output),
                   NtStatus::kNotSupported);
       }
     }
     EXPECT_EQ(irp.completions + irp.deliveries, 0);
   }
+  guest_.run([&] {
+    handle.reset();
+    const auto last = std::move(poor);
+  });
 }
 
 }  // namespace

@@ -90,7 +90,8 @@ class IfaceTest : public testing::Test {
 
   explicit IfaceTest(const HostConfig& config = {}) : host_(config) {
     guest_.run([&] {
-      gateway_ = *xeniface::Gateway::create(guest_.services());
+      gateway_ = *xeniface::Gateway::create(
+          {.services = guest_.services(), .foreign = &guest_.bus().foreign()});
       one_ = *gateway_->open(process_);
       two_ = *gateway_->open(other_process_);
     });

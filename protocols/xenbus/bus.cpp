@@ -27,6 +27,7 @@ Bus::Bus(platform::Platform& platform, Hypercall& hypercall)
       xen_(hypercall),
       shared_info_(platform, xen_),
       grants_(platform, xen_),
+      foreign_(platform, xen_),
       events_(platform, xen_),
       store_(platform, xen_, events_) {}
 

@@ -3,6 +3,7 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
 #include "protocols/xenbus/event_channels.hpp"
+#include "protocols/xenbus/foreign_maps.hpp"
 #include "protocols/xenbus/grant_table.hpp"
 #include "protocols/xenbus/hypercalls.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
@@ -25,6 +26,7 @@ class Bus {
 
   Services services() { return {platform_, grants_, events_, store_}; }
   GrantTable& grants() { return grants_; }
+  ForeignMaps& foreign() { return foreign_; }
   EventChannels& events() { return events_; }
   StoreClient& store() { return store_; }
 
@@ -54,6 +56,7 @@ class Bus {
   Hypercalls xen_;
   SharedInfo shared_info_;
   GrantTable grants_;
+  ForeignMaps foreign_;
   EventChannels events_;
   StoreClient store_;
 };

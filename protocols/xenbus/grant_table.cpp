@@ -1,7 +1,6 @@
 #include "protocols/xenbus/grant_table.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace ringside::xenbus {
 
@@ -10,10 +9,6 @@ namespace {
 constexpr unsigned kRevokeTries = 100;
 constexpr unsigned kBusyTries = 8;
 constexpr uint32_t kRetriesPerCall = 4;
-
-std::atomic_ref<uint16_t> flags_of(grant_entry_v1_t& entry) {
-  return std::atomic_ref<uint16_t>(entry.flags);
-}
 
 }  // namespace
 
@@ -72,7 +67,7 @@ Result<GrantRef> GrantTable::Cache::permit(DomainId peer, platform::Frame frame,
   table_.retry_parked(kRetriesPerCall);
   if (stock_ == 0 && !restock()) return Status::kNoResources;
   const GrantRef ref = free_[stock_ - 1];
-  const Status status = table_.permit(ref, peer, frame, access);
+  const Status status = table_.entries_.permit(ref, peer, frame, access);
   if (!ok(status)) return status;
   --stock_;
   return GrantRef{ref};
@@ -101,47 +96,33 @@ void GrantTable::Cache::destroy() {
 }
 
 Status GrantTable::start() {
-  const auto size = xen_.grant_table_size();
-  if (!size) return size.status();
-  max_frames_ = std::min(size->max_frames, kMaxFrames);
-  if (max_frames_ == 0) return Status::kNoResources;
-
   auto lock = platform_.create_lock();
   if (!lock) return lock.status();
   lock_ = *std::move(lock);
-  auto frames = platform::Array<Frame>::create(platform_, max_frames_);
-  if (!frames) return frames.status();
-  auto free = platform::Array<GrantRef>::create(platform_, max_frames_ * kEntriesPerFrame);
+  const Status started = entries_.start(platform_.setting("GrantTableVersion", 0));
+  if (!ok(started)) return started;
+  auto free = platform::Array<GrantRef>::create(platform_, entries_.capacity());
   if (!free) return free.status();
-  auto parked = platform::Array<GrantRef>::create(platform_, max_frames_ * kEntriesPerFrame);
+  auto parked = platform::Array<Parked>::create(platform_, entries_.capacity());
   if (!parked) return parked.status();
-  const auto first = platform_.reserve_frames(max_frames_);
-  if (!first) return first.status();
-  first_frame_ = *first;
-  frames_ = *std::move(frames);
   free_ = *std::move(free);
   parked_ = *std::move(parked);
   return grow();
 }
 
 GrantTable::~GrantTable() {
-  if (frames_.empty()) return;
+  if (parked() == 0) return;
   retry_parked(parked());
   if (parked() != 0) {
     // GRANT-002: a page that a peer still maps is lost rather than reused.
     platform_.log(platform::LogLevel::kError,
                   "parked grants are still mapped; their pages are lost");
   }
-  for (uint32_t i = 0; i < frame_count_; ++i) {
-    platform_.unmap_frame(frames_[i].address);
-    (void)xen_.remove_from_physmap(first_frame_ + i);
-  }
-  platform_.release_frames(first_frame_, max_frames_);
 }
 
 Result<Owned<GrantCache>> GrantTable::create_cache(const char* name, uint32_t reserve,
                                                    uint32_t limit) {
-  limit = std::min(limit, max_frames_ * kEntriesPerFrame);
+  limit = std::min(limit, entries_.capacity());
   if (reserve > limit) return Status::kInvalidArgument;
   auto box = platform::Box<Cache>::create(platform_, *this, name, limit);
   if (!box) return box.status();
@@ -151,49 +132,15 @@ Result<Owned<GrantCache>> GrantTable::create_cache(const char* name, uint32_t re
   return Owned<GrantCache>(cache);
 }
 
-grant_entry_v1_t* GrantTable::entry(GrantRef ref) const {
-  const uint32_t frame = ref / kEntriesPerFrame;
-  std::byte* address = frames_[frame].address;
-  return &reinterpret_cast<grant_entry_v1_t*>(address)[ref % kEntriesPerFrame];
-}
-
-Status GrantTable::permit(GrantRef ref, DomainId peer, platform::Frame frame, Access access) {
-  // GRANT-004: version 1 has 32 bits for the frame; a truncated one would grant another page.
-  if (frame > 0xffffffffu) return Status::kNotSupported;
-  grant_entry_v1_t& grant = *entry(ref);
-  grant.domid = peer;
-  grant.frame = static_cast<uint32_t>(frame);
-  // GRANT-001: whoever sees the flags sees whom and what they permit.
-  std::atomic_thread_fence(std::memory_order_release);
-  const unsigned readonly = access == Access::kReadOnly ? GTF_readonly : 0u;
-  flags_of(grant).store(static_cast<uint16_t>(GTF_permit_access | readonly),
-                        std::memory_order_release);
-  return Status::kOk;
-}
-
 Status GrantTable::revoke(GrantRef ref, unsigned tries) {
-  if (ref < kFirstUsable || ref / kEntriesPerFrame >= frames_.size() ||
-      frames_[ref / kEntriesPerFrame].address == nullptr) {
-    return Status::kInvalidArgument;
-  }
-  grant_entry_v1_t& grant = *entry(ref);
-  const auto flags = flags_of(grant);
+  if (ref < kFirstUsable) return Status::kInvalidArgument;
   unsigned busy = 0;
   for (unsigned i = 0; i < tries; ++i) {
-    uint16_t seen = flags.load(std::memory_order_relaxed);
-    if ((seen & GTF_type_mask) != GTF_permit_access) return Status::kInvalidArgument;
-    if ((seen & (GTF_reading | GTF_writing)) != 0) {
-      if (++busy == kBusyTries) return Status::kBusy;
-      platform_.yield();
-      continue;
-    }
-    // GRANT-002: Xen sets the two bits in the same 16-bit word, so that this exchange fails
-    // when the peer maps the page between our look and our end of its access.
-    if (flags.compare_exchange_strong(seen, 0, std::memory_order_seq_cst)) {
-      grant.domid = 0;
-      grant.frame = 0;
-      return Status::kOk;
-    }
+    const Status status = entries_.end(ref);
+    if (status == Status::kAgain) continue;
+    if (status != Status::kBusy) return status;
+    if (++busy == kBusyTries) break;
+    if (i + 1 < tries) platform_.yield();
   }
   return Status::kBusy;
 }
@@ -215,9 +162,8 @@ void GrantTable::give_back(const GrantRef* refs, uint32_t count) {
 void GrantTable::park(GrantRef ref, platform::Page page) {
   retry_parked(kRetriesPerCall);
   const platform::LockGuard guard(*lock_);
-  frames_[ref / kEntriesPerFrame].parked_pages[ref % kEntriesPerFrame] = page;
   const uint32_t count = parked();
-  parked_[count] = ref;
+  parked_[count] = {.ref = ref, .page = page};
   parked_count_.store(count + 1, std::memory_order_relaxed);
 }
 
@@ -228,17 +174,15 @@ void GrantTable::retry_parked(uint32_t limit) {
   uint32_t kept = 0;
   uint32_t failed = 0;
   for (uint32_t i = 0; i < before; ++i) {
-    const GrantRef ref = parked_[i];
+    const Parked candidate = parked_[i];
     const bool tried = i < limit;
-    if (!tried || !ok(revoke(ref, 1))) {
-      parked_[kept++] = ref;
+    if (!tried || !ok(revoke(candidate.ref, 1))) {
+      parked_[kept++] = candidate;
       if (tried) ++failed;
       continue;
     }
-    platform::Page& page = frames_[ref / kEntriesPerFrame].parked_pages[ref % kEntriesPerFrame];
-    platform_.release_page(page);
-    page = {};
-    free_[free_count_++] = ref;
+    platform_.release_page(candidate.page);
+    free_[free_count_++] = candidate.ref;
   }
   // What was tried in vain goes to the end, so that the next call looks at others.
   std::rotate(parked_.begin(), parked_.begin() + failed, parked_.begin() + kept);
@@ -246,27 +190,14 @@ void GrantTable::retry_parked(uint32_t limit) {
 }
 
 Status GrantTable::grow() {
-  if (frame_count_ == max_frames_) return Status::kNoResources;
-  auto pages = platform::Array<platform::Page>::create(platform_, kEntriesPerFrame);
-  if (!pages) return pages.status();
-  const platform::Frame where = first_frame_ + frame_count_;
-  const Status placed = xen_.add_to_physmap(XENMAPSPACE_grant_table, frame_count_, where);
-  if (!ok(placed)) return placed;
-  const auto address = platform_.map_frame(where);
-  if (!address) {
-    (void)xen_.remove_from_physmap(where);
-    return address.status();
-  }
-  frames_[frame_count_] = {.address = *address, .parked_pages = *std::move(pages)};
-
+  const GrantRef first = entries_.entries();
+  const Status grown = entries_.grow();
+  if (!ok(grown)) return grown;
   // GRANT-001: the reserved references never reach the free list. Low ones are used first.
-  const GrantRef first = frame_count_ * kEntriesPerFrame;
-  ++frame_count_;
-  for (GrantRef ref = first + kEntriesPerFrame; ref > std::max(first, kFirstUsable); --ref) {
+  for (GrantRef ref = entries_.entries(); ref > std::max(first, kFirstUsable); --ref) {
     const GrantRef fresh = ref - 1;
     // One that an earlier driver left granted stays out of use: its page may be mapped.
-    if (flags_of(*entry(fresh)).load(std::memory_order_relaxed) != GTF_invalid) continue;
-    free_[free_count_++] = fresh;
+    if (entries_.untouched(fresh)) free_[free_count_++] = fresh;
   }
   return Status::kOk;
 }

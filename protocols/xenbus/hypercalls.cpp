@@ -25,6 +25,21 @@ Status status_of(int64_t result) {
   }
 }
 
+Status status_of_grant(int16_t code) {
+  switch (code) {
+    case GNTST_okay: return Status::kOk;
+    case GNTST_bad_domain: return Status::kNotFound;
+    case GNTST_bad_gntref:
+    case GNTST_bad_handle:
+    case GNTST_bad_copy_arg: return Status::kInvalidArgument;
+    case GNTST_no_device_space:
+    case GNTST_no_space: return Status::kNoResources;
+    case GNTST_permission_denied: return Status::kAccessDenied;
+    case GNTST_eagain: return Status::kAgain;
+    default: return Status::kIoError;
+  }
+}
+
 template <typename Argument>
 int64_t Hypercalls::operate(unsigned number, uint64_t command, Argument& argument) {
   return xen_.call(number, command, reinterpret_cast<uintptr_t>(&argument));
@@ -63,6 +78,51 @@ Result<Hypercalls::GrantTableSize> Hypercalls::grant_table_size() {
   if (!ok(status_of(result))) return status_of(result);
   if (argument.status != GNTST_okay) return Status::kIoError;
   return GrantTableSize{.frames = argument.nr_frames, .max_frames = argument.max_nr_frames};
+}
+
+Status Hypercalls::set_grant_version(uint32_t version) {
+  gnttab_set_version argument{.version = version};
+  return status_of(xen_.call(__HYPERVISOR_grant_table_op, GNTTABOP_set_version,
+                             reinterpret_cast<uintptr_t>(&argument), 1));
+}
+
+Result<uint32_t> Hypercalls::grant_version() {
+  gnttab_get_version argument{};
+  argument.dom = DOMID_SELF;
+  const Status status = status_of(xen_.call(__HYPERVISOR_grant_table_op, GNTTABOP_get_version,
+                                            reinterpret_cast<uintptr_t>(&argument), 1));
+  if (!ok(status)) return status;
+  return uint32_t{argument.version};
+}
+
+Result<platform::Frame> Hypercalls::maximum_frame() {
+  domid_t self = DOMID_SELF;
+  const int64_t result = operate(__HYPERVISOR_memory_op, XENMEM_maximum_gpfn, self);
+  if (result < 0) return status_of(result);
+  return static_cast<platform::Frame>(result);
+}
+
+Result<uint32_t> Hypercalls::map_grant(DomainId peer, GrantRef ref, Access access,
+                                       platform::Frame where) {
+  gnttab_map_grant_ref argument{};
+  argument.host_addr = where * platform::kPageSize;
+  argument.flags = GNTMAP_host_map | (access == Access::kReadOnly ? GNTMAP_readonly : 0u);
+  argument.ref = ref;
+  argument.dom = peer;
+  const int64_t result = xen_.call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref,
+                                   reinterpret_cast<uintptr_t>(&argument), 1);
+  if (!ok(status_of(result))) return status_of(result);
+  if (argument.status != GNTST_okay) return status_of_grant(argument.status);
+  return uint32_t{argument.handle};
+}
+
+Status Hypercalls::unmap_grant(uint32_t handle, platform::Frame where) {
+  gnttab_unmap_grant_ref argument{};
+  argument.host_addr = where * platform::kPageSize;
+  argument.handle = handle;
+  const int64_t result = xen_.call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref,
+                                   reinterpret_cast<uintptr_t>(&argument), 1);
+  return ok(status_of(result)) ? status_of_grant(argument.status) : status_of(result);
 }
 
 Result<Port> Hypercalls::alloc_unbound(DomainId peer) {

@@ -12,6 +12,8 @@ namespace ringside::xenbus {
 
 /// The Status for a hypercall's -errno; kOk for anything >= 0. Source: xen/errno.h.
 Status status_of(int64_t result);
+/// The Status for a GNTST_* code. Source: grant_table.h.
+Status status_of_grant(int16_t code);
 
 /// The hypercalls XENBUS makes, typed; all of them act on the calling domain.
 class Hypercalls {
@@ -29,6 +31,14 @@ class Hypercalls {
   /// HVMOP_get_param of HVM_PARAM_`parameter`.
   Result<uint64_t> parameter(uint32_t parameter);
   Result<GrantTableSize> grant_table_size();
+  /// GNTTABOP_set_version; what is not reserved is cleared when it changes.
+  Status set_grant_version(uint32_t version);
+  Result<uint32_t> grant_version();
+  /// The highest frame number that this domain has ever used.
+  Result<platform::Frame> maximum_frame();
+  /// Places what `peer` granted behind `where`; the handle to end it with.
+  Result<uint32_t> map_grant(DomainId peer, GrantRef ref, Access access, platform::Frame where);
+  Status unmap_grant(uint32_t handle, platform::Frame where);
 
   Result<Port> alloc_unbound(DomainId peer);
   Result<Port> bind_interdomain(DomainId peer, Port remote);

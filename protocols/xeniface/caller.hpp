@@ -40,7 +40,7 @@ class Caller {
   virtual Status read(UserAddress from, std::span<std::byte> to) = 0;
   /// The event behind `handle`, which it may set. kNotFound, kAccessDenied.
   virtual Result<Owned<platform::Event>> open_event(UserHandle handle) = 0;
-  /// Shows it `pages` in one piece, anywhere.
+  /// Shows it `pages` in one piece, anywhere. Of a peer's pages only the address is known.
   virtual Result<Owned<UserMapping>> map(std::span<const platform::Page> pages,
                                          xenbus::Access access) = 0;
   /// Holds `pages.size()` pages of its own memory in place from `address` (aligned) on and fills

@@ -2,8 +2,8 @@
 
 namespace ringside::xeniface {
 
-Result<platform::Box<Gateway>> Gateway::create(const xenbus::Services& services) {
-  auto box = platform::Box<Gateway>::create(services.platform, services);
+Result<platform::Box<Gateway>> Gateway::create(const Interfaces& interfaces) {
+  auto box = platform::Box<Gateway>::create(interfaces.services.platform, interfaces);
   if (!box) return box.status();
   if (const Status status = (*box)->start(); !ok(status)) return status;
   return box;

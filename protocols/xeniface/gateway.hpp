@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocols/platform/memory.hpp"
+#include "protocols/xenbus/interfaces/foreign_grants.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xeniface/caller.hpp"
 #include "protocols/xeniface/grant_region.hpp"
@@ -9,15 +10,22 @@
 
 namespace ringside::xeniface {
 
+/// What XENIFACE stands on. Requests for what is not there answer STATUS_NOT_SUPPORTED.
+struct Interfaces {
+  xenbus::Services services;
+  xenbus::ForeignGrants* foreign = nullptr;
+};
+
 /// XENIFACE: what programs of this domain reach Xen through, one Handle for each open.
 ///
 /// Handles must be gone before it, and it before the bus.
 class Gateway {
  public:
   /// kNoMemory.
-  static Result<platform::Box<Gateway>> create(const xenbus::Services& services);
+  static Result<platform::Box<Gateway>> create(const Interfaces& interfaces);
 
-  explicit Gateway(const xenbus::Services& services) : services_(services) {}  ///< see create()
+  explicit Gateway(const Interfaces& interfaces)  ///< see create()
+      : services_(interfaces.services), foreign_(interfaces.foreign) {}
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
   /// Passive level. Pages of callers that a peer still maps are lost.
@@ -28,6 +36,7 @@ class Gateway {
   Result<Owned<Handle>> open(Caller& caller);
 
   const xenbus::Services& services() const { return services_; }
+  xenbus::ForeignGrants* foreign() const { return foreign_; }
   /// Takes a region whose pages, the caller's own, are still mapped by the peer. Tried again
   /// every second. Passive level.
   void park(platform::Box<GrantRegion> region);
@@ -42,6 +51,7 @@ class Gateway {
   void retry();
 
   xenbus::Services services_;
+  xenbus::ForeignGrants* foreign_;
   Owned<platform::Lock> lock_;  ///< guards the rest
   ObjectList<GrantRegion> parked_;
   unsigned parked_count_ = 0;

@@ -32,7 +32,7 @@ bool makes_sense(const GrantRegion::Config& config, uint32_t flags, uint64_t add
 }
 
 auto is_pending(const PendingRequest* request) {
-  return [request](const GrantRegion& one) { return one.request == request; };
+  return [request](const PendingRegion& one) { return one.request == request; };
 }
 auto has_id(uint32_t id) {
   return [id](const GrantRegion& one) { return one.has_id && one.id == id; };
@@ -78,6 +78,7 @@ Answer Handle::permit(const Request& request, const GrantRegion::Config& config,
   if (request.pending == nullptr ||
       (config.notification.port && !owns_channel(config.notification.local_port)) ||
       (id != nullptr && has_grant(has_id(*id))) ||
+      (config.address != 0 && maps_cover(config.address, config.pages)) ||
       (config.address != 0 && has_grant([&](const GrantRegion& one) {
          // IFACE-033. What the driver lent and will take back can't be pinned as the caller's.
          return one.address() == config.address || one.provides(config.address, config.pages);
@@ -171,13 +172,17 @@ Answer Handle::revoke(Match match) {
 
 void Handle::cancel(PendingRequest& request) {
   platform::Box<GrantRegion> region;
+  platform::Box<MapRegion> map;
   {
     const platform::LockGuard guard(*lock_);
-    GrantRegion* const found = grants_.find(is_pending(&request));
-    if (found == nullptr) return;
-    found->abandoned = true;
-    if (!found->claimed) region = grants_.take(is_pending(&request));
+    if (GrantRegion* const found = grants_.find(is_pending(&request)); found != nullptr) {
+      found->abandoned = true;
+      if (!found->claimed) region = grants_.take(is_pending(&request));
+    } else {
+      map = maps_.take(is_pending(&request));
+    }
   }
+  if (map) end_map(std::move(map), NtStatus::kCancelled);
   if (!region) return;
   abandon(std::move(region));
   request.complete(NtStatus::kCancelled);

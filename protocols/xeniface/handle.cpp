@@ -96,10 +96,11 @@ Answer Handle::serve(const Request& request) {
     case Ioctl::kGnttabRevoke: return gnttab_revoke(request);
     case Ioctl::kGnttabRevokeV2:
       return wide ? gnttab_revoke_v2<Wide>(request) : gnttab_revoke_v2<Narrow>(request);
-    case Ioctl::kGnttabMap:
-    case Ioctl::kGnttabUnmap:
-    case Ioctl::kGnttabMapV2:
+    case Ioctl::kGnttabMap: return gnttab_map<GnttabMapIn>(request);
+    case Ioctl::kGnttabMapV2: return gnttab_map<GnttabMapInV2>(request);
+    case Ioctl::kGnttabUnmap: return gnttab_unmap(request);
     case Ioctl::kGnttabUnmapV2:
+      return wide ? gnttab_unmap_v2<Wide>(request) : gnttab_unmap_v2<Narrow>(request);
     case Ioctl::kSuspendGetCount:
     case Ioctl::kSuspendRegister:
     case Ioctl::kSuspendDeregister:
@@ -137,7 +138,7 @@ void Handle::cleanup() {
     const platform::LockGuard guard(*lock_);
     closing_ = true;
   }
-  // IFACE-041: grants first, for their peers are told over the channels.
+  // IFACE-041: grants and maps first, for their peers are told over the channels.
   for (;;) {
     platform::Box<GrantRegion> region;
     {
@@ -150,6 +151,13 @@ void Handle::cleanup() {
     PendingRequest* const request = region->request;
     abandon(std::move(region));
     request->complete(NtStatus::kCancelled);
+  }
+  for (;;) {
+    lock_->acquire();
+    platform::Box<MapRegion> region = maps_.take([](auto&) { return true; });
+    lock_->release();
+    if (!region) break;
+    end_map(std::move(region), NtStatus::kCancelled);
   }
   const auto drain = [this](auto& list) {
     for (;;) {

@@ -7,6 +7,7 @@
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xeniface/caller.hpp"
 #include "protocols/xeniface/grant_region.hpp"
+#include "protocols/xeniface/map_region.hpp"
 #include "protocols/xeniface/objects.hpp"
 
 namespace ringside::xeniface {
@@ -16,7 +17,7 @@ class Gateway;
 /// One open handle of the device (file object) and all that was made through it.
 ///
 /// What one handle made no other can see, use or end. Requests of one handle may overlap; all
-/// calls are at passive level and may wait. Source: xeniface_ioctls.h. [IFACE-001..044]
+/// calls are at passive level and may wait. Source: xeniface_ioctls.h. [IFACE-001..045]
 class Handle {
  public:
   static Result<Owned<Handle>> create(Gateway& gateway, Caller& caller);
@@ -86,7 +87,32 @@ class Handle {
   void announce_end(GrantRegion& region);
   void abandon(platform::Box<GrantRegion> region);
 
+  // map_requests.cpp
+  template <typename In>
+  Answer gnttab_map(const Request& request);
+  Answer gnttab_unmap(const Request& request);
+  template <typename Pointer>
+  Answer gnttab_unmap_v2(const Request& request);
+  Result<platform::Box<MapRegion>> start_map(const Request& request, xenbus::DomainId peer,
+                                             uint32_t pages, size_t references_at,
+                                             xenbus::Access access);
+  Answer pend_map(const Request& request, platform::Box<MapRegion> region);
+  bool has_map(uint32_t id);
+  bool maps_cover(UserAddress address, uint32_t pages);
+  template <typename Match>
+  Answer unmap(Match match);
+  void end_map(platform::Box<MapRegion> region, NtStatus status);
+
   Answer log(const Request& request);
+  /// A number that no object of `list` has, for a caller to know a new one by. Under the lock.
+  template <typename T>
+  uint32_t fresh_context(const ObjectList<T>& list) {
+    do {
+      ++last_context_;
+    } while (last_context_ == 0 ||
+             list.find([this](const T& one) { return one.context == last_context_; }) != nullptr);
+    return last_context_;
+  }
 
   Gateway& gateway_;
   const xenbus::Services& services_;
@@ -96,6 +122,7 @@ class Handle {
   bool closing_ = false;
   uint32_t last_context_ = 0;
   ObjectList<GrantRegion> grants_;
+  ObjectList<MapRegion> maps_;
   ObjectList<StoreWatch> watches_;
   ObjectList<Channel> channels_;
 };

@@ -148,12 +148,7 @@ Result<uint32_t> Handle::add_watch(platform::Box<StoreWatch> object, std::string
   object->watch = *std::move(watch);
   const platform::LockGuard guard(*lock_);
   if (closing_) return Status::kClosed;
-  do {
-    object->context = ++last_context_;
-  } while (object->context == 0 || watches_.find([&](const StoreWatch& one) {
-    return one.context == object->context;
-  }) != nullptr);
-  const uint32_t context = object->context;
+  const uint32_t context = object->context = fresh_context(watches_);
   watches_.add(std::move(object));
   return uint32_t{context};
 }

@@ -63,6 +63,7 @@ struct FakeTimer final : Deferred<platform::Timer> {
 
 class World final : public platform::Platform,
                     public xenbus::Grants,
+                    public xenbus::ForeignGrants,
                     public xenbus::Events,
                     public xenbus::Store {
  public:
@@ -166,6 +167,31 @@ class World final : public platform::Platform,
     one = {};
   }
 
+  // --- foreign grants ---------------------------------------------------------------------
+  struct FakeMap final : xenbus::ForeignMap {
+    uint32_t count() const override { return static_cast<uint32_t>(pages.size()); }
+    std::byte* page(uint32_t index) const override { return pages.at(index).address; }
+    void destroy() override {
+      for (const platform::Page& one : pages) world->release_page(one);
+      delete this;
+    }
+    World* world = nullptr;
+    std::vector<platform::Page> pages;
+  };
+  Result<Owned<xenbus::ForeignMap>> map(xenbus::DomainId, std::span<const xenbus::GrantRef> refs,
+                                        xenbus::Access) override {
+    CHECK(!refs.empty() && refs.size() <= xenbus::kMaxForeignPages);
+    auto* const one = new FakeMap;
+    one->world = this;
+    Owned<xenbus::ForeignMap> owned(one);
+    for (size_t i = 0; i < refs.size(); ++i) {
+      const auto page = allocate_page();
+      if (!page) return Status::kIoError;
+      one->pages.push_back(*page);
+    }
+    return owned;
+  }
+
   // --- events -----------------------------------------------------------------------------
   struct FakeChannel final : xenbus::EventChannel {
     xenbus::Port port() const override { return number; }
@@ -191,8 +217,7 @@ class World final : public platform::Platform,
   }
   Result<Owned<xenbus::EventChannel>> open_interdomain(xenbus::DomainId peer, xenbus::Port port,
                                                        Delegate handler, unsigned cpu) override {
-    if (port == 0) return Status::kInvalidArgument;
-    return open_unbound(peer, handler, cpu);
+    return port == 0 ? Status::kInvalidArgument : open_unbound(peer, handler, cpu);
   }
 
   // --- store ------------------------------------------------------------------------------
@@ -215,10 +240,8 @@ class World final : public platform::Platform,
     check_text(path);
     return Status::kNotFound;
   }
-  Result<xenbus::Listing> directory(xenbus::Transaction, std::string_view path) override {
-    check_text(path);
-    auto names =
-        platform::Buffer::copy(*this, {reinterpret_cast<char*>(value.data()), value_length});
+  Result<xenbus::Listing> directory(xenbus::Transaction none, std::string_view path) override {
+    auto names = read(none, path);
     if (!names) return names.status();
     return xenbus::Listing(*std::move(names));
   }
@@ -337,11 +360,7 @@ struct Irp final : xeniface::PendingRequest {
 
 /// The input, byte by byte; zeros behind its end.
 struct Source {
-  uint8_t byte() {
-    if (size == 0) return 0;
-    --size;
-    return *data++;
-  }
+  uint8_t byte() { return size == 0 ? uint8_t{0} : (--size, *data++); }
   uint32_t word() {
     uint32_t value = 0;
     for (int i = 0; i < 4; ++i) value = value << 8 | byte();
@@ -355,7 +374,8 @@ class Session {
  public:
   explicit Session(Source& source) : source_(source) {
     for (auto& one : programs_) one.emplace(world_);
-    gateway_ = *xeniface::Gateway::create({world_, world_, world_, world_});
+    gateway_ = *xeniface::Gateway::create(
+        {.services = {world_, world_, world_, world_}, .foreign = &world_});
     for (int i = 0; i < int{kHandles}; ++i) open(i);
   }
   ~Session() {
@@ -415,8 +435,7 @@ class Session {
     const size_t input = (flags & 1) != 0 ? source_.word() % 8192 : source_.byte() % 64;
     const size_t output = (flags & 2) != 0 ? source_.word() % 8192 : source_.byte();
     // Exactly as long as the contract wants, so that a byte beyond is an error of memory.
-    const bool buffered = xeniface::is_buffered(code);
-    std::vector<std::byte> buffer(buffered ? std::max(input, output) : input);
+    std::vector<std::byte> buffer(xeniface::is_buffered(code) ? std::max(input, output) : input);
     for (size_t i = 0; i < std::min<size_t>(input, 128); ++i) buffer[i] = std::byte{source_.byte()};
     Irp& irp = irps_.emplace_back();
     irp.world = &world_;

@@ -1,3 +1,6 @@
+// The public headers as the machine uses them, before libxen asks for an older form of them.
+#include "protocols/platform/xen.hpp"
+
 extern "C" {
 #include <xenevtchn.h>
 #include <xengnttab.h>

@@ -3,6 +3,9 @@
 // xenevtchn.h, xen/sys/evtchn.h. Unlike the device, xenevtchn_pending() does not wait but
 // answers EAGAIN, as on a non-blocking descriptor.
 
+// The public headers as the machine uses them, before libxen asks for an older form of them.
+#include "protocols/platform/xen.hpp"
+
 extern "C" {
 #include <xenevtchn.h>
 }

@@ -3,6 +3,9 @@
 // threaded world, or where the machine is set to it, consecutive frames are reached directly.
 // Source: xengnttab.h, gntdev.h.
 
+// The public headers as the machine uses them, before libxen asks for an older form of them.
+#include "protocols/platform/xen.hpp"
+
 extern "C" {
 #include <xengnttab.h>
 }

@@ -90,12 +90,13 @@ TEST_F(LibxenstoreTest, TransactionsConflict) {
 
 TEST_F(LibxenstoreTest, SetsAndGetsPermissions) {
   write("/a", "1");
-  xs_permissions given[] = {{3, XS_PERM_NONE}, {7, XS_PERM_READ | XS_PERM_WRITE}};
+  const DomainId owner = machine_.create_domain().id();
+  xs_permissions given[] = {{owner, XS_PERM_NONE}, {7, XS_PERM_READ | XS_PERM_WRITE}};
   EXPECT_TRUE(xs_set_permissions(handle_, XBT_NULL, "/a", given, 2));
   unsigned count = 0;
   const Owned<xs_permissions> got(xs_get_permissions(handle_, XBT_NULL, "/a", &count));
   ASSERT_EQ(count, 2u);
-  EXPECT_EQ(got.get()[0].id, 3u);
+  EXPECT_EQ(got.get()[0].id, owner);
   EXPECT_EQ(got.get()[1].perms, unsigned{XS_PERM_READ | XS_PERM_WRITE});
 }
 
@@ -148,10 +149,12 @@ TEST_F(LibxenstoreTest, AnswersAboutDomains) {
 }
 
 TEST_F(LibxenstoreTest, AnActorActsForItsDomainAndIsWokenByWatches) {
-  write("/local/domain/5/x", "1");
-  xs_permissions owner[] = {{5, XS_PERM_NONE}};
-  xs_set_permissions(handle_, XBT_NULL, "/local/domain/5", owner, 1);
-  xs_set_permissions(handle_, XBT_NULL, "/local/domain/5/x", owner, 1);
+  const DomainId domain = machine_.create_domain().id();
+  const std::string home = "/local/domain/" + std::to_string(domain);
+  write((home + "/x").c_str(), "1");
+  xs_permissions owner[] = {{domain, XS_PERM_NONE}};
+  xs_set_permissions(handle_, XBT_NULL, home.c_str(), owner, 1);
+  xs_set_permissions(handle_, XBT_NULL, (home + "/x").c_str(), owner, 1);
   write("/secret", "1");
   std::string seen;
   bool denied = false;
@@ -167,10 +170,10 @@ TEST_F(LibxenstoreTest, AnActorActsForItsDomainAndIsWokenByWatches) {
                   }
                   xs_close(mine);
                 },
-                {.domain = 5});
+                {.domain = domain});
   EXPECT_TRUE(world_->run_until([&] { return seen == "x"; }, kSecond));
   EXPECT_TRUE(denied);
-  write("/local/domain/5/x", "2");
+  write((home + "/x").c_str(), "2");
   EXPECT_TRUE(world_->run_until([&] { return seen == "xx"; }, kSecond));
 }
 

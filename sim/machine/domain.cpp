@@ -27,8 +27,7 @@ Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
     throw std::invalid_argument("a domain has 1 to 32 vCPUs");
   }
   for (unsigned i = 0; i < config_.vcpus; ++i) vcpu_info_[i].store(&shared_info_->vcpu_info[i]);
-  grants_ = std::make_unique<GrantTable>(machine, *this, machine.config().max_grant_frames,
-                                         machine.config().max_maptrack);
+  grants_ = std::make_unique<GrantTable>(machine, *this);
   events_ = std::make_unique<EventChannels>(machine, *this, machine.config().max_ports);
 }
 

@@ -7,28 +7,34 @@
 namespace ringside::sim {
 namespace {
 
-constexpr uint32_t kEntriesPerFrame = kPageSize / sizeof(grant_entry_v1_t);
-constexpr uint32_t kMaxUses = 255;  // Xen's pin counts have eight bits
+constexpr uint32_t kMaxEntriesPerFrame = kPageSize / sizeof(grant_entry_v1_t);
+constexpr uint32_t kEntriesPerFrameV2 = kPageSize / sizeof(grant_entry_v2_t);
+constexpr uint32_t kStatusPerFrame = kPageSize / sizeof(grant_status_t);
+constexpr uint32_t kFramesPerStatusFrame = kStatusPerFrame / kEntriesPerFrameV2;
+constexpr uint32_t kMaxUses = 128;  // Xen's pin counts have eight bits and stop at the highest
 
-/// flags and domid of an entry, which Xen (and a revoking guest) exchanges together.
-struct Header {
-  uint16_t flags;
-  uint16_t domid;
-};
+constexpr uint32_t status_frames_for(uint32_t frames) {
+  return (frames + kFramesPerStatusFrame - 1) / kFramesPerStatusFrame;
+}
 
 }  // namespace
 
-GrantTable::GrantTable(Machine& machine, Domain& owner, uint32_t max_frames, uint32_t max_maps)
+GrantTable::GrantTable(Machine& machine, Domain& owner)
     : machine_(machine),
       owner_(owner),
-      max_frames_(max_frames),
-      max_maps_(max_maps),
-      first_frame_(machine.frames().allocate(max_frames).value()),
-      active_(std::make_unique<Active[]>(max_frames * kEntriesPerFrame)) {
+      max_frames_(machine.config().max_grant_frames),
+      max_status_frames_(status_frames_for(max_frames_)),
+      max_maps_(machine.config().max_maptrack_frames * kMapsPerFrame),
+      first_frame_(machine.frames().allocate(max_frames_).value()),
+      first_status_(machine.frames().allocate(max_status_frames_).value()),
+      active_(std::make_unique<Active[]>(max_frames_ * kMaxEntriesPerFrame)) {
   grow(1);
 }
 
-GrantTable::~GrantTable() { machine_.frames().release(first_frame_, max_frames_); }
+GrantTable::~GrantTable() {
+  machine_.frames().release(first_frame_, max_frames_);
+  machine_.frames().release(first_status_, max_status_frames_);
+}
 
 bool GrantTable::grow(uint32_t frames) {
   if (frames > max_frames_) return false;
@@ -40,18 +46,32 @@ bool GrantTable::grow(uint32_t frames) {
 
 uint32_t GrantTable::frames() const { return frames_.load(); }
 
-uint32_t GrantTable::entries() const { return frames() * kEntriesPerFrame; }
+uint32_t GrantTable::entries() const {
+  return frames() * (version() == 1 ? kMaxEntriesPerFrame : kEntriesPerFrameV2);
+}
+
+uint32_t GrantTable::status_frames() const {
+  return version() == 1 ? 0 : status_frames_for(frames());
+}
+
+std::optional<MachineFrame> GrantTable::status_frame(uint64_t index) {
+  if (version() == 1 || index >= max_status_frames_) return std::nullopt;
+  const auto wanted = static_cast<uint32_t>(index);
+  // Xen grows by whole status frames here: the entries of all eight frames, or none.
+  if (wanted >= status_frames() && !grow((wanted + 1) * kFramesPerStatusFrame)) return std::nullopt;
+  return first_status_ + wanted;
+}
 
 grant_entry_v1_t& GrantTable::entry(GrantRef ref) const {
   return reinterpret_cast<grant_entry_v1_t*>(machine_.frames().address(first_frame_))[ref];
 }
 
-void GrantTable::permit(GrantRef ref, DomainId peer, uint64_t gfn, bool read_only) {
-  grant_entry_v1_t& shared = entry(ref);
-  shared.domid = peer;
-  shared.frame = static_cast<uint32_t>(gfn);
-  const uint16_t flags = GTF_permit_access | (read_only ? GTF_readonly : 0);
-  std::atomic_ref(shared.flags).store(flags, std::memory_order_release);
+grant_entry_v2_t& GrantTable::entry_v2(GrantRef ref) const {
+  return reinterpret_cast<grant_entry_v2_t*>(machine_.frames().address(first_frame_))[ref];
+}
+
+grant_status_t& GrantTable::status_word(GrantRef ref) const {
+  return reinterpret_cast<grant_status_t*>(machine_.frames().address(first_status_))[ref];
 }
 
 uint32_t GrantTable::use_count(GrantRef ref) const {
@@ -59,55 +79,55 @@ uint32_t GrantTable::use_count(GrantRef ref) const {
   return active_[ref].readers + active_[ref].writers;
 }
 
-int16_t GrantTable::mark_used(GrantRef ref, DomainId user, bool read_only) {
-  auto& word = reinterpret_cast<uint32_t&>(entry(ref));
-  const std::atomic_ref shared(word);
-  uint32_t seen = shared.load(std::memory_order_acquire);
-  for (;;) {
-    Header header{static_cast<uint16_t>(seen), static_cast<uint16_t>(seen >> 16)};
-    constexpr uint16_t kForm = GTF_type_mask | GTF_sub_page;
-    if ((header.flags & kForm) != GTF_permit_access || header.domid != user) {
-      return GNTST_general_error;
-    }
-    if (!read_only && (header.flags & GTF_readonly) != 0) return GNTST_general_error;
-    const uint32_t marked =
-        seen | static_cast<uint32_t>(read_only ? GTF_reading : GTF_reading | GTF_writing);
-    if (shared.compare_exchange_weak(seen, marked, std::memory_order_acq_rel)) return GNTST_okay;
-  }
+/// What an entry permits becomes what its users hold. With mutex_ held, of an unused entry.
+int16_t GrantTable::pin_frame(GrantRef ref, DomainId user) {
+  const auto frame = owner_.machine_frame(granted_gfn(ref));
+  if (!frame) return GNTST_bad_page;
+  Active& active = active_[ref];
+  active.user = user;
+  active.frame = *frame;
+  const uint16_t flags = std::atomic_ref(header(ref).flags).load(std::memory_order_acquire);
+  const bool sub_page = version() == 2 && (flags & GTF_sub_page) != 0;
+  active.sub_page = sub_page;
+  active.start = sub_page ? entry_v2(ref).sub_page.page_off : 0;
+  active.length = sub_page ? entry_v2(ref).sub_page.length : kPageSize;
+  return GNTST_okay;
 }
 
-GrantMap GrantTable::acquire(DomainId user, GrantRef ref, bool read_only) {
+GrantMap GrantTable::acquire(DomainId user, GrantRef ref, bool read_only, GrantUse use) {
   GrantMap result;
+  if (owner_.dying()) {
+    result.status = GNTST_bad_domain;
+    return result;
+  }
+  const std::lock_guard lock(mutex_);
   if (ref >= entries()) {
     result.status = GNTST_bad_gntref;
     return result;
   }
-  const std::lock_guard lock(mutex_);
   Active& active = active_[ref];
-  const bool in_use = active.readers + active.writers > 0;
-  if (in_use && (active.user != user || active.readers + active.writers >= kMaxUses)) return result;
+  const bool in_use = active.in_use();
+  if (in_use && (active.user != user || active.readers >= kMaxUses || active.writers >= kMaxUses ||
+                 (use == GrantUse::kMap && active.sub_page))) {
+    return result;
+  }
   if (!in_use || (!read_only && active.writers == 0)) {
-    const int16_t status = mark_used(ref, user, read_only);
-    if (status != GNTST_okay) {
-      result.status = status;
-      return result;
-    }
+    result.status = mark_used(ref, user, read_only, use);
+    if (result.status != GNTST_okay) return result;
     if (!in_use) {
-      const auto frame = owner_.machine_frame(entry(ref).frame);
-      if (!frame) {
-        std::atomic_ref(entry(ref).flags)
-            .fetch_and(static_cast<uint16_t>(~(GTF_reading | GTF_writing)));
-        result.status = GNTST_bad_page;
+      result.status = pin_frame(ref, user);
+      if (result.status != GNTST_okay) {
+        clear_marks(ref, read_only);
         return result;
       }
-      active.frame = *frame;
-      active.user = user;
     }
   }
   ++(read_only ? active.readers : active.writers);
   machine_.frames().pin(active.frame);
   result.status = GNTST_okay;
   result.frame = active.frame;
+  result.start = active.start;
+  result.length = active.length;
   return result;
 }
 
@@ -115,12 +135,8 @@ void GrantTable::release(GrantRef ref, bool read_only) {
   const std::lock_guard lock(mutex_);
   Active& active = active_[ref];
   --(read_only ? active.readers : active.writers);
-  uint16_t cleared = 0;
-  if (active.writers == 0) cleared |= GTF_writing;
-  if (active.writers + active.readers == 0) cleared |= GTF_reading;
   // After this the granter may take the page back: all accesses must have been before.
-  std::atomic_ref(entry(ref).flags)
-      .fetch_and(static_cast<uint16_t>(~cleared), std::memory_order_acq_rel);
+  clear_marks(ref, read_only);
   machine_.frames().unpin(active.frame);
 }
 
@@ -145,7 +161,7 @@ GrantMap GrantTable::map(DomainId granter, GrantRef ref, bool read_only) {
       return result;
     }
   }
-  result = domain->grants().acquire(owner_.id(), ref, read_only);
+  result = domain->grants().acquire(owner_.id(), ref, read_only, GrantUse::kMap);
   {
     const std::lock_guard lock(maps_mutex_);
     if (result.status == GNTST_okay) {
@@ -205,7 +221,7 @@ void GrantTable::audit(std::vector<std::string>& findings) const {
   const std::string who = "domain " + std::to_string(owner_.id()) + ": ";
   for (GrantRef ref = 0; ref < entries(); ++ref) {
     const uint32_t uses = use_count(ref);
-    const uint16_t flags = std::atomic_ref(entry(ref).flags).load();
+    const uint16_t flags = std::atomic_ref(header(ref).flags).load();
     // The reserved entries belong to the toolstack: xenstored maps one as long as it lives.
     if (ref < GNTTAB_NR_RESERVED_ENTRIES) continue;
     const std::string name = "grant " + std::to_string(ref);
@@ -215,8 +231,8 @@ void GrantTable::audit(std::vector<std::string>& findings) const {
                          " times");
     } else if ((flags & GTF_type_mask) != GTF_invalid) {
       findings.push_back(who + name + " is still permitted to domain " +
-                         std::to_string(entry(ref).domid) + ", gfn " +
-                         std::to_string(entry(ref).frame));
+                         std::to_string(header(ref).domid) + ", gfn " +
+                         std::to_string(granted_gfn(ref)));
     }
   }
   const std::lock_guard lock(maps_mutex_);

@@ -14,9 +14,12 @@
 namespace ringside::sim {
 
 struct MachineConfig {
-  uint32_t frames = 65536;         ///< machine memory, 256 MiB, touched lazily
-  uint32_t max_grant_frames = 64;  ///< per domain; 512 version 1 entries each
-  uint32_t max_maptrack = 32768;   ///< maps of others' grants per domain
+  uint32_t frames = 65536;             ///< machine memory, 256 MiB, touched lazily
+  uint32_t max_grant_frames = 64;      ///< per domain; 512 version 1 entries each
+  uint32_t max_maptrack_frames = 128;  ///< per domain; 256 maps of others' grants each
+  uint32_t max_grant_version = 2;      ///< as gnttab=max-ver; 1: no version 2 tables
+  bool grant_versions = true;          ///< GNTTABOP_set_version and _get_version exist
+  bool grant_swap = true;              ///< GNTTABOP_swap_grant_ref exists
   uint32_t max_ports = EventChannels::kMaxPorts;
   uint32_t xen_version = 4 << 16 | 17;
   bool direct_maps =

@@ -3,6 +3,17 @@
 namespace ringside::sim {
 namespace {
 
+/// Shared frame `index` of the table, or with XENMAPIDX_grant_table_status status frame `index`;
+/// the table grows as far as it must and may.
+std::optional<MachineFrame> grant_frame(GrantTable& grants, uint64_t index) {
+  if (grants.version() == 2 && (index & XENMAPIDX_grant_table_status) != 0) {
+    return grants.status_frame(index & ~uint64_t{XENMAPIDX_grant_table_status});
+  }
+  if (index >= grants.max_frames()) return std::nullopt;
+  grants.grow(static_cast<uint32_t>(index) + 1);
+  return grants.shared_frame(static_cast<uint32_t>(index));
+}
+
 int64_t add_to_physmap(const Caller& caller, const xen_add_to_physmap_t& op) {
   int64_t why = 0;
   Domain* domain = target_of(caller, op.domid, why);
@@ -15,11 +26,9 @@ int64_t add_to_physmap(const Caller& caller, const xen_add_to_physmap_t& op) {
       frame = domain->shared_info_frame();
       break;
     case XENMAPSPACE_grant_table: {
-      GrantTable& grants = domain->grants();
-      if (op.idx >= grants.max_frames()) return error(XEN_EINVAL);
-      const auto index = static_cast<uint32_t>(op.idx);
-      grants.grow(index + 1);
-      frame = grants.shared_frame(index);
+      const auto granted = grant_frame(domain->grants(), op.idx);
+      if (!granted) return error(XEN_EINVAL);
+      frame = *granted;
       break;
     }
     case XENMAPSPACE_gmfn: {

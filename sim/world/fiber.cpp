@@ -3,10 +3,10 @@
 #include <cxxabi.h>
 #include <sys/mman.h>
 
-#include <cstdint>
 #include <cstring>
 #include <new>
 #include <utility>
+#include <vector>
 
 // What GCC defines, clang answers.
 #if defined(__has_feature)
@@ -59,27 +59,55 @@ void tsan_switch(void*) {}
 void tsan_destroy(void*) {}
 #endif
 
+/// Stacks that are not in use, with what they touched: the next world begins sooner.
+class StackPool {
+ public:
+  ~StackPool() {
+    for (std::byte* memory : free_) munmap(memory, kGuard + kStack);
+  }
+  std::byte* take() {
+    if (free_.empty()) return make();
+    std::byte* memory = free_.back();
+    free_.pop_back();
+    return memory;
+  }
+  void give(std::byte* memory) {
+    if (free_.size() < kKept) return free_.push_back(memory);
+    munmap(memory, kGuard + kStack);
+  }
+
+ private:
+  static constexpr size_t kKept = 64;
+
+  static std::byte* make() {
+    void* memory = mmap(nullptr, kGuard + kStack, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    mprotect(memory, kGuard, PROT_NONE);
+    return static_cast<std::byte*>(memory);
+  }
+
+  std::vector<std::byte*> free_;
+};
+
+StackPool& stacks() {
+  static thread_local StackPool pool;
+  return pool;
+}
+
 }  // namespace
 
 Fiber::Fiber(std::function<void()> body) : body_(std::move(body)) {
-  void* memory = mmap(nullptr, kGuard + kStack, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  memory_ = static_cast<std::byte*>(memory);
-  mprotect(memory_, kGuard, PROT_NONE);
-  getcontext(&inside_);
-  inside_.uc_stack.ss_sp = memory_ + kGuard;
-  inside_.uc_stack.ss_size = kStack;
-  const auto self = reinterpret_cast<uintptr_t>(this);
-  makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::trampoline), 2,
-              static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
+  memory_ = stacks().take();
+  inside_.begin(
+      memory_ + kGuard, kStack, [](void* self) { static_cast<Fiber*>(self)->run(); }, this);
   tsan_inside_ = tsan_create();
 }
 
 Fiber::~Fiber() {
   tsan_destroy(tsan_inside_);
   forget_stack(memory_ + kGuard);
-  munmap(memory_, kGuard + kStack);
+  stacks().give(memory_);
 }
 
 void Fiber::swap_exceptions() {
@@ -96,7 +124,7 @@ void Fiber::enter() {
   tsan_outside_ = tsan_current();
   start_switch(&fake, memory_ + kGuard, kStack);
   tsan_switch(tsan_inside_);
-  swapcontext(&outside_, &inside_);
+  StackContext::swap(outside_, inside_);
   finish_switch(fake, nullptr, nullptr);
   swap_exceptions();
 }
@@ -105,13 +133,8 @@ void Fiber::leave() {
   void* fake = nullptr;
   start_switch(&fake, outside_stack_, outside_size_);
   tsan_switch(tsan_outside_);
-  swapcontext(&inside_, &outside_);
+  StackContext::swap(inside_, outside_);
   finish_switch(fake, &outside_stack_, &outside_size_);
-}
-
-void Fiber::trampoline(unsigned high, unsigned low) {
-  const uintptr_t self = static_cast<uintptr_t>(high) << 32 | low;
-  reinterpret_cast<Fiber*>(self)->run();
 }
 
 void Fiber::run() {
@@ -121,7 +144,7 @@ void Fiber::run() {
   returned_ = true;
   start_switch(nullptr, outside_stack_, outside_size_);
   tsan_switch(tsan_outside_);
-  setcontext(&outside_);
+  StackContext::swap(inside_, outside_);
 }
 
 }  // namespace ringside::sim

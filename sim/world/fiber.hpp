@@ -1,9 +1,10 @@
 #pragma once
 
-#include <ucontext.h>
 #include <cstddef>
 #include <exception>
 #include <functional>
+
+#include "sim/world/stack_switch.hpp"
 
 namespace ringside::sim {
 
@@ -30,15 +31,14 @@ class Fiber {
     void* caught = nullptr;
     unsigned uncaught = 0;
   };
-  static void trampoline(unsigned high, unsigned low);
   void run();
   void swap_exceptions();
 
   std::function<void()> body_;
   bool returned_ = false;
   std::byte* memory_;
-  ucontext_t inside_{};
-  ucontext_t outside_{};
+  StackContext inside_;
+  StackContext outside_;
   ExceptionState exceptions_;
   const void* outside_stack_ = nullptr;  // for the address sanitizer
   size_t outside_size_ = 0;

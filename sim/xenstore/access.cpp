@@ -38,19 +38,19 @@ unsigned access_of(const Connection& client, const Permissions& permissions) {
 
 int check_access(const Connection& client, const Tree& tree, std::string_view path, unsigned mask) {
   const Node* node = tree.find(path);
-  const int when_granted = node == nullptr ? ENOENT : 0;
+  if (node != nullptr) {
+    return (access_of(client, node->permissions) & mask) == mask ? 0 : EACCES;
+  }
   while (node == nullptr) {
     path = parent_of(path);
     node = tree.find(path);
   }
-  return (access_of(client, node->permissions) & mask) == mask ? when_granted : EACCES;
+  return (access_of(client, node->permissions) & mask) != 0 ? ENOENT : EACCES;
 }
 
-bool is_valid_path(std::string_view path) {
+bool is_valid_path(std::string_view path, size_t longest) {
   if (!path.starts_with('/') || path.size() > XENSTORE_ABS_PATH_MAX) return false;
-  if (path.size() > domain_prefix(path) + XENSTORE_REL_PATH_MAX && domain_prefix(path) != 0) {
-    return false;
-  }
+  if (path.size() > domain_prefix(path) + longest) return false;
   if (path.find_first_not_of(kLegalCharacters) != std::string_view::npos) return false;
   return path == "/" || (!path.ends_with('/') && path.find("//") == std::string_view::npos);
 }

@@ -13,11 +13,12 @@ namespace ringside::sim::xenstore {
 unsigned access_of(const Connection& client, const Permissions& permissions);
 
 /// 0 when the node exists and grants all of `mask`. ENOENT only when the client may know
-/// that it is missing: the nearest existing ancestor grants `mask`; else EACCES.
+/// that it is missing: the nearest existing ancestor grants some of `mask`; else EACCES.
 int check_access(const Connection& client, const Tree& tree, std::string_view path, unsigned mask);
 
-/// An absolute path within the limits and of the legal characters. Source: xenstore.txt
-bool is_valid_path(std::string_view path);
+/// An absolute path of the legal characters and at most `longest` of them, not counting
+/// /local/domain/<id>/. Source: xenstore.txt
+bool is_valid_path(std::string_view path, size_t longest);
 
 /// "/local/domain/<id>/" for relative paths, "" for absolute ones.
 std::string base_of(const Connection& client, std::string_view path);

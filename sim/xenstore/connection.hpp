@@ -34,7 +34,7 @@ class Connection {
   /// Dom0 may do everything and has no quotas.
   bool privileged() const { return domain_ == 0; }
   std::optional<DomainId> target() const { return target_; }
-  void set_target(DomainId target) { target_ = target; }
+  void set_target(std::optional<DomainId> target) { target_ = target; }
 
   /// Appends to the outbox and tells the carrier.
   void send(Message message);

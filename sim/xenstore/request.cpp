@@ -1,5 +1,6 @@
 #include "sim/xenstore/request.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -9,21 +10,11 @@ namespace {
 
 constexpr std::string_view kOk{"OK\0", 3};
 
-/// Requests that act on the tree and so may belong to a transaction.
-bool uses_transaction(uint32_t type) {
-  switch (type) {
-    case XS_DIRECTORY:
-    case XS_DIRECTORY_PART:
-    case XS_READ:
-    case XS_WRITE:
-    case XS_MKDIR:
-    case XS_RM:
-    case XS_GET_PERMS:
-    case XS_SET_PERMS:
-    case XS_TRANSACTION_START:
-    case XS_TRANSACTION_END: return true;
-    default: return false;
-  }
+/// Watches belong to the connection, whatever transaction the request names.
+bool ignores_transaction(uint32_t type) { return type == XS_WATCH || type == XS_UNWATCH; }
+
+bool is_for_privileged(uint32_t type) {
+  return type == XS_CONTROL || type == XS_IS_DOMAIN_INTRODUCED || type == XS_SET_TARGET;
 }
 
 std::string terminated(std::string_view text) { return std::string(text) + '\0'; }
@@ -47,11 +38,14 @@ std::optional<uint64_t> number_of(std::string_view text) {
 }
 
 int Request::serve() {
-  if (uses_transaction(message_.header.type)) {
+  const uint32_t type = message_.header.type;
+  if (is_for_privileged(type) && !client_.privileged()) return EACCES;
+  if (!ignores_transaction(type)) {
     if (const int error = find_transaction()) return error;
   }
   answer_ = kOk;
-  switch (message_.header.type) {
+  switch (type) {
+    case XS_CONTROL: return control();
     case XS_DIRECTORY: return directory();
     case XS_DIRECTORY_PART: return directory_part();
     case XS_READ: return read();
@@ -67,7 +61,6 @@ int Request::serve() {
     case XS_TRANSACTION_END: return transaction_end();
     case XS_GET_DOMAIN_PATH: return get_domain_path();
     case XS_IS_DOMAIN_INTRODUCED: return is_domain_introduced();
-    case XS_RESUME: return resume();
     case XS_SET_TARGET: return set_target();
     default: return ENOSYS;
   }
@@ -88,7 +81,7 @@ int Request::find_transaction() {
 
 int Request::resolve(std::string_view given, std::string& path) const {
   path = base_of(client_, given).append(given);
-  return is_valid_path(path) ? 0 : EINVAL;
+  return is_valid_path(path, server_.quotas_.path_length) ? 0 : EINVAL;
 }
 
 std::optional<DomainId> Request::lone_domain() const {
@@ -101,26 +94,32 @@ std::optional<DomainId> Request::lone_domain() const {
 
 int Request::watch() {
   const auto strings = strings_of(message_.payload);
-  if (strings.size() < 2) return EINVAL;
+  std::optional<unsigned> depth;
+  if (strings.size() == 3 && server_.features_.watch_depth) {
+    const auto number = number_of(strings[2]);
+    if (!number || *number > XENSTORE_ABS_PATH_MAX) return EINVAL;
+    depth = static_cast<unsigned>(*number);
+  } else if (strings.size() != 2) {
+    return EINVAL;
+  }
   std::string path(strings[0]);
   size_t base_length = 0;
   if (path.starts_with('@')) {
-    if (path.size() > XENSTORE_REL_PATH_MAX) return EINVAL;
+    if (path.size() > XENSTORE_REL_PATH_MAX || depth.value_or(1) > 1) return EINVAL;
   } else {
     if (const int error = resolve(strings[0], path)) return error;
     base_length = path.size() - strings[0].size();
   }
-  if (!unlimited() && server_.watches_.count(client_) >= server_.quotas_.watches) return E2BIG;
-  if (!server_.watches_.add(client_, std::move(path), std::string(strings[1]), base_length)) {
-    return EEXIST;
-  }
+  if (server_.watches_.contains(client_, path, strings[1])) return EEXIST;
+  if (!unlimited() && server_.watches_.count(client_) > server_.quotas_.watches) return E2BIG;
+  server_.watches_.add({&client_, std::move(path), std::string(strings[1]), base_length, depth});
   new_watch_ = true;
   return 0;
 }
 
 int Request::unwatch() {
   const auto strings = strings_of(message_.payload);
-  if (strings.size() < 2) return EINVAL;
+  if (strings.size() != 2) return EINVAL;
   const std::string path = base_of(client_, strings[0]).append(strings[0]);
   return server_.watches_.remove(client_, path, strings[1]) ? 0 : ENOENT;
 }
@@ -134,7 +133,7 @@ int Request::reset_watches() {
 int Request::transaction_start() {
   if (transaction_ != nullptr) return EBUSY;
   auto& transactions = client_.transactions();
-  if (!unlimited() && transactions.size() >= server_.quotas_.transactions) return ENOSPC;
+  if (!unlimited() && transactions.size() > server_.quotas_.transactions) return ENOSPC;
   const uint32_t id = client_.next_transaction_id();
   transactions.emplace(id, Transaction(server_.tree_));
   answer_ = terminated(std::to_string(id));
@@ -142,8 +141,8 @@ int Request::transaction_start() {
 }
 
 int Request::transaction_end() {
-  if (transaction_ == nullptr) return ENOENT;
   if (message_.payload != terminated("T") && message_.payload != terminated("F")) return EINVAL;
+  if (transaction_ == nullptr) return ENOENT;
   const auto node = client_.transactions().extract(message_.header.tx_id);
   transaction_ = nullptr;
   if (message_.payload.front() == 'F') return 0;
@@ -153,8 +152,29 @@ int Request::transaction_end() {
   Tree next = server_.tree_;
   for (const Change& change : finished.changes()) apply(next, change);
   if (exceeds_node_quota(next)) return ENOSPC;
-  for (const Change& change : finished.changes()) make(change);
+  for (const Change& change : finished.changes()) server_.record(change);
+  const Tree before = std::exchange(server_.tree_, std::move(next));
+  tell_of_all(finished.changes(), before);
   return 0;
+}
+
+/// One event for each node that differs in the end; what came and went was never there.
+void Request::tell_of_all(const std::vector<Change>& changes, const Tree& before) {
+  std::vector<Change> told;
+  for (const Change& change : changes) {
+    const auto known = std::find_if(told.begin(), told.end(),
+                                    [&](const Change& other) { return other.path == change.path; });
+    if (known == told.end()) {
+      told.push_back(change);
+    } else if (change.kind == Change::Kind::kRemove) {
+      known->kind = change.kind;
+    }
+  }
+  for (Change& change : told) {
+    const bool was = before.find(change.path) != nullptr;
+    const bool is = server_.tree_.find(change.path) != nullptr;
+    if (was || is) told_.push_back({before, std::move(change), server_.tree_});
+  }
 }
 
 int Request::get_domain_path() {
@@ -172,15 +192,7 @@ int Request::is_domain_introduced() {
   return 0;
 }
 
-int Request::resume() {
-  const auto domain = lone_domain();
-  if (!domain) return EINVAL;
-  if (!client_.privileged()) return EACCES;
-  return server_.introduced_.contains(*domain) ? 0 : ENOENT;
-}
-
 int Request::set_target() {
-  if (!client_.privileged()) return EACCES;
   const auto strings = strings_of(message_.payload);
   if (strings.size() != 2) return EINVAL;
   const auto domain = number_of(strings[0]);
@@ -188,7 +200,9 @@ int Request::set_target() {
   if (!domain || !target) return EINVAL;
   if (*domain >= DOMID_FIRST_RESERVED || *target >= DOMID_FIRST_RESERVED) return EINVAL;
   const auto id = static_cast<DomainId>(*domain);
-  if (!server_.introduced_.contains(id)) return ENOENT;
+  const bool target_known =
+      *target == 0 || server_.introduced_.contains(static_cast<DomainId>(*target));
+  if (!server_.introduced_.contains(id) || !target_known) return ENOENT;
   server_.targets_[id] = static_cast<DomainId>(*target);
   for (const auto& weak : server_.connections_) {
     const auto connection = weak.lock();

@@ -54,8 +54,11 @@ class Request {
   int transaction_end();
   int get_domain_path();
   int is_domain_introduced();
-  int resume();
   int set_target();
+
+  // request_control.cpp
+  int control();
+  int control_quota(const std::vector<std::string_view>& words);
 
   int find_transaction();
   int lone_path(std::string& path) const;
@@ -64,9 +67,12 @@ class Request {
   int check(std::string_view path, unsigned mask);
   int create(std::string path, std::string value);
   void make(Change change);
+  void tell_of_all(const std::vector<Change>& changes, const Tree& before);
   void touch_for_creation(std::string_view path);
   void touch_below(const std::string& path, const Node& node);
   bool exceeds_node_quota(const Tree& next) const;
+  bool exceeds_node_size(size_t permissions, size_t value, size_t names) const;
+  bool new_nodes_exceed_size(const Tree& next, std::string_view path) const;
   bool unlimited() const { return client_.privileged(); }
 
   Tree& tree() { return transaction_ == nullptr ? server_.tree_ : transaction_->tree(); }

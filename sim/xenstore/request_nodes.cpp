@@ -89,12 +89,16 @@ int Request::write() {
   std::string path;
   if (const int error = resolve(payload.substr(0, end), path)) return error;
   const std::string_view value = payload.substr(end + 1);
-  if (!unlimited() && value.size() > server_.quotas_.node_size) return ENOSPC;
 
   const int error = check(path, XS_PERM_WRITE);
   if (error == ENOENT) return create(std::move(path), std::string(value));
-  if (error == 0) make({Change::Kind::kValue, std::move(path), std::string(value), {}, 0});
-  return error;
+  if (error != 0) return error;
+  const Node& node = *tree().find(path);
+  if (exceeds_node_size(node.permissions.size(), value.size(), names_of(node).size())) {
+    return ENOSPC;
+  }
+  make({Change::Kind::kValue, std::move(path), std::string(value), {}, 0});
+  return 0;
 }
 
 int Request::mkdir() {
@@ -108,7 +112,7 @@ int Request::create(std::string path, std::string value) {
   Change change{Change::Kind::kCreate, std::move(path), std::move(value), {}, client_.domain()};
   Tree next = tree();
   apply(next, change);
-  if (exceeds_node_quota(next)) return ENOSPC;
+  if (exceeds_node_quota(next) || new_nodes_exceed_size(next, change.path)) return ENOSPC;
   touch_for_creation(change.path);
   make(std::move(change));
   return 0;
@@ -126,6 +130,25 @@ bool Request::exceeds_node_quota(const Tree& next) const {
   const size_t owned = next.owned_by(client_.domain());
   return !unlimited() && owned > server_.quotas_.nodes &&
          owned > server_.tree_.owned_by(client_.domain());
+}
+
+bool Request::exceeds_node_size(size_t permissions, size_t value, size_t names) const {
+  constexpr size_t kFixed = 24;
+  constexpr size_t kPermission = 8;
+  return !unlimited() &&
+         kFixed + kPermission * permissions + value + names >= server_.quotas_.node_size;
+}
+
+/// The node, its new ancestors, and the old one that lists a new name.
+bool Request::new_nodes_exceed_size(const Tree& next, std::string_view path) const {
+  const Tree& now = transaction_ == nullptr ? server_.tree_ : transaction_->tree();
+  for (;; path = parent_of(path)) {
+    const Node& node = *next.find(path);
+    if (exceeds_node_size(node.permissions.size(), node.value.size(), names_of(node).size())) {
+      return true;
+    }
+    if (now.find(path) != nullptr) return false;
+  }
 }
 
 int Request::remove() {
@@ -182,13 +205,19 @@ int Request::set_permissions() {
     permissions.push_back(*permission);
   }
   if (!unlimited() && permissions.size() > server_.quotas_.permissions_per_node) return ENOSPC;
+  const DomainControl* domains = server_.control_;
+  if (domains != nullptr && !domains->exists(permissions.front().domain)) return ENOENT;
   if (strings[0].starts_with('@')) return set_special_permissions(strings[0], permissions);
 
   std::string path;
   if (const int error = resolve(strings[0], path)) return error;
   if (const int error = check(path, XS_PERM_WRITE | XS_PERM_OWNER)) return error;
-  const DomainId owner = tree().find(path)->permissions.front().domain;
+  const Node& node = *tree().find(path);
+  const DomainId owner = node.permissions.front().domain;
   if (!client_.privileged() && permissions.front().domain != owner) return EPERM;
+  if (exceeds_node_size(permissions.size(), node.value.size(), names_of(node).size())) {
+    return ENOSPC;
+  }
   make({Change::Kind::kPermissions, std::move(path), {}, std::move(permissions), 0});
   return 0;
 }

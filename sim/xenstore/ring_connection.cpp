@@ -10,6 +10,8 @@ namespace ringside::sim::xenstore {
 namespace {
 
 constexpr unsigned kRequestsPerTurn = 64;
+/// XENSTORE_SERVER_FEATURE_WATCHDEPTH, which is younger than the headers. Source: xenstore-ring.txt
+constexpr uint32_t kFeatureWatchDepth = 4;
 
 uint32_t load(uint32_t& shared) { return std::atomic_ref(shared).load(std::memory_order_acquire); }
 
@@ -28,8 +30,9 @@ RingConnection::RingConnection(Server& server, DomainId domain, std::byte* page)
       connection_(server.connect(domain)),
       requests_consumed_(load(page_->req_cons)),
       responses_produced_(load(page_->rsp_prod)) {
+  const uint32_t depth = server.features().watch_depth ? kFeatureWatchDepth : 0;
   store(page_->server_features,
-        XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
+        XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | depth);
   store(page_->error, XENSTORE_ERROR_NONE);
   store(page_->connection, XENSTORE_CONNECTED);
 }

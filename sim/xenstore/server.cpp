@@ -17,7 +17,8 @@ std::span<const std::byte> bytes_of(const std::string& text) {
 
 }  // namespace
 
-Server::Server(Quotas quotas, Trace* trace) : quotas_(quotas), trace_(trace) {
+Server::Server(Quotas quotas, Trace* trace, Features features)
+    : quotas_(quotas), features_(features), trace_(trace) {
   special_[std::string(kIntroduceDomain)] = {{0, 0}};
   special_[std::string(kReleaseDomain)] = {{0, 0}};
 }
@@ -41,7 +42,7 @@ void Server::disconnect(Connection& connection) {
 
 void Server::handle(Connection& connection, const Message& request) {
   const uint32_t type = request.header.type;
-  if (type == XS_INTRODUCE || type == XS_RELEASE) {
+  if (type == XS_INTRODUCE || type == XS_RELEASE || type == XS_RESUME) {
     handle_domain_request(connection, request);
     return;
   }
@@ -54,28 +55,39 @@ void Server::handle(Connection& connection, const Message& request) {
 
 void Server::handle_domain_request(Connection& connection, const Message& request) {
   // The lock is not held here: the control's own locks come before it.
-  const int error = connection.privileged() ? control_domain(request) : EACCES;
+  const int error = control_domain(connection, request);
   const std::lock_guard lock(mutex_);
   reply(connection, request, error, std::string("OK\0", 3));
 }
 
-int Server::control_domain(const Message& request) {
-  const bool introduce = request.header.type == XS_INTRODUCE;
+int Server::control_domain(Connection& connection, const Message& request) {
+  if (!connection.privileged()) return EACCES;
+  if (request.header.type == XS_INTRODUCE) return introduce(request);
   const auto strings = strings_of(request.payload);
-  if (introduce ? strings.size() < 3 : strings.size() != 1) return EINVAL;
+  if (strings.size() != 1) return EINVAL;
   const auto domain = number_of(strings[0]);
   if (!domain || *domain == 0 || *domain >= DOMID_FIRST_RESERVED) return EINVAL;
   const auto id = static_cast<DomainId>(*domain);
-  if (!introduce) {
-    if (!is_introduced(id)) return ENOENT;
-    if (control_ != nullptr) control_->release(id);
-    mark_released(id);
+  if (!is_introduced(id)) return ENOENT;
+  if (request.header.type == XS_RESUME) {
+    if (control_ != nullptr) control_->resume(id);
     return 0;
   }
+  if (control_ != nullptr) control_->release(id);
+  mark_released(id);
+  return 0;
+}
+
+int Server::introduce(const Message& request) {
+  const auto strings = strings_of(request.payload);
+  if (strings.size() < 3) return EINVAL;
+  const auto domain = number_of(strings[0]);
   const auto gfn = number_of(strings[1]);
   const auto port = number_of(strings[2]);
-  if (!gfn || !port || *port > UINT32_MAX) return EINVAL;
+  if (!domain || *domain == 0 || *domain >= DOMID_FIRST_RESERVED) return EINVAL;
+  if (!gfn || !port || *port == 0 || *port > UINT32_MAX) return EINVAL;
   if (control_ == nullptr) return ENOSYS;
+  const auto id = static_cast<DomainId>(*domain);
   if (const int error = control_->introduce(id, *gfn, static_cast<uint32_t>(*port))) return error;
   mark_introduced(id);
   return 0;
@@ -134,21 +146,39 @@ void Server::on_output(Connection& connection, std::function<void()> wake) {
 
 void Server::mark_introduced(DomainId domain) {
   const std::lock_guard lock(mutex_);
-  introduced_.insert(domain);
-  watches_.fire_special(kIntroduceDomain, special_.find(kIntroduceDomain)->second);
+  // Introducing it again only renews its ring and event channel.
+  if (!introduced_.insert(domain).second) return;
+  watches_.fire_special(kIntroduceDomain, domain, special_.find(kIntroduceDomain)->second);
 }
 
 void Server::mark_released(DomainId domain) {
   const std::lock_guard lock(mutex_);
   introduced_.erase(domain);
-  targets_.erase(domain);
+  std::erase_if(targets_,
+                [&](const auto& pair) { return pair.first == domain || pair.second == domain; });
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (connection && connection->target() == domain) connection->set_target(std::nullopt);
+  }
+  remove_owned_by(domain);
   tree_.forget(domain);
-  watches_.fire_special(kReleaseDomain, special_.find(kReleaseDomain)->second);
+  watches_.fire_special(kReleaseDomain, domain, special_.find(kReleaseDomain)->second);
 }
 
-void Server::tell_release() {
+/// Nobody may inherit them with the number of the domain.
+void Server::remove_owned_by(DomainId domain) {
+  for (std::string& path : tree_.topmost_owned_by(domain)) {
+    const Tree before = tree_;
+    const Change change{Change::Kind::kRemove, std::move(path), {}, {}, 0};
+    apply(tree_, change);
+    record(change);
+    watches_.fire(change, before, tree_);
+  }
+}
+
+void Server::tell_release(DomainId domain) {
   const std::lock_guard lock(mutex_);
-  watches_.fire_special(kReleaseDomain, special_.find(kReleaseDomain)->second);
+  watches_.fire_special(kReleaseDomain, domain, special_.find(kReleaseDomain)->second);
 }
 
 bool Server::is_introduced(DomainId domain) {

@@ -18,23 +18,36 @@
 
 namespace ringside::sim::xenstore {
 
-/// Limits of unprivileged clients; the defaults are those of the C xenstored.
+/// Limits of unprivileged clients; the defaults, and what counts, are those of the C xenstored.
 struct Quotas {
   size_t nodes = 1000;
+  /// Less than this for a node's value, permissions (8 each), names of children and 24 more.
   size_t node_size = 2048;
   size_t permissions_per_node = 5;
-  size_t watches = 128;
-  size_t transactions = 10;
+  size_t watches = 128;      ///< refused once there are more
+  size_t transactions = 10;  ///< refused once there are more
+  /// Of a path, or of what follows /local/domain/<id>/. Binds dom0 too.
+  size_t path_length = XENSTORE_REL_PATH_MAX;
   /// Replies a ring client may leave unread before its requests wait.
   size_t outstanding = 20;
 };
 
-/// What INTRODUCE and RELEASE ask of the machine around the server.
+/// What younger daemons than Xen 4.17's can do.
+struct Features {
+  /// WATCH takes a depth, and special watches tell the domain.
+  bool watch_depth = false;
+};
+
+/// What the server asks of the machine around it.
 class DomainControl {
  public:
   /// 0 or an errno value.
   virtual int introduce(DomainId domain, uint64_t gfn, uint32_t port) = 0;
   virtual void release(DomainId domain) = 0;
+  /// A domain that shut down runs again, and can do so again.
+  virtual void resume(DomainId domain) = 0;
+  /// Called with the server's lock held: takes none that could come before it.
+  virtual bool exists(DomainId domain) const = 0;
 
  protected:
   ~DomainControl() = default;
@@ -46,10 +59,11 @@ class DomainControl {
 /// Thread-safe: one lock, held while a request is served.
 class Server {
  public:
-  explicit Server(Quotas quotas = {}, Trace* trace = nullptr);
+  explicit Server(Quotas quotas = {}, Trace* trace = nullptr, Features features = {});
 
   void set_domain_control(DomainControl* control) { control_ = control; }
   const Quotas& quotas() const { return quotas_; }
+  const Features& features() const { return features_; }
 
   std::shared_ptr<Connection> connect(DomainId domain);
   /// Ends its watches and transactions and drops what waits for it.
@@ -69,8 +83,8 @@ class Server {
   /// Also what the INTRODUCE and RELEASE messages do; fire the special watches.
   void mark_introduced(DomainId domain);
   void mark_released(DomainId domain);
-  /// Fires @releaseDomain: some domain crashed or shut down.
-  void tell_release();
+  /// Fires @releaseDomain: the domain crashed or shut down.
+  void tell_release(DomainId domain);
   bool is_introduced(DomainId domain);
 
   /// Nodes owned by the domain, for leak checks.
@@ -81,12 +95,15 @@ class Server {
   friend class Request;
 
   void handle_domain_request(Connection& connection, const Message& request);
-  int control_domain(const Message& request);
+  int control_domain(Connection& connection, const Message& request);
+  int introduce(const Message& request);
+  void remove_owned_by(DomainId domain);
   void reply(Connection& connection, const Message& request, int error, const std::string& answer);
   void record(const Change& change);
 
   std::mutex mutex_;
   Quotas quotas_;
+  Features features_;
   Trace* trace_;
   DomainControl* control_ = nullptr;
   Tree tree_;

@@ -16,7 +16,7 @@ class ServerTest : public testing::Test {
     dom0_.ask(XS_SET_PERMS, "/local/domain/5|n5|");
   }
 
-  Server server_{{.nodes = 8, .node_size = 32, .watches = 3, .transactions = 2}};
+  Server server_{{.nodes = 8, .node_size = 100, .watches = 3, .transactions = 2}};
   TestClient dom0_{server_, 0};
   TestClient guest_{server_, 5};
   TestClient other_{server_, 6};
@@ -141,16 +141,20 @@ TEST_F(ServerTest, QuotasBindGuestsOnly) {
   EXPECT_EQ(guest_.ask(XS_MKDIR, "a|"), "OK|");
   EXPECT_EQ(server_.nodes_owned_by(5), 8u);
 
-  EXPECT_EQ(guest_.ask(XS_WRITE, "a|" + std::string(33, 'v')), "!ENOSPC");
+  // 24 and 8 for the one permission.
+  EXPECT_EQ(guest_.ask(XS_WRITE, "a|" + std::string(67, 'v')), "OK|");
+  EXPECT_EQ(guest_.ask(XS_WRITE, "a|" + std::string(68, 'v')), "!ENOSPC");
+  EXPECT_EQ(guest_.ask(XS_RM, "1|"), "OK|");
+  EXPECT_EQ(guest_.ask(XS_MKDIR, std::string(68, 'n') + "|"), "!ENOSPC") << "names count too";
+  EXPECT_EQ(guest_.ask(XS_SET_PERMS, "a|n5|r1|"), "!ENOSPC") << "and permissions";
   EXPECT_EQ(dom0_.ask(XS_WRITE, "/big|" + std::string(3000, 'v')), "OK|");
   EXPECT_EQ(guest_.ask(XS_SET_PERMS, "a|n5|r1|r2|r3|r4|r6|"), "!ENOSPC");
 
-  for (const char* token : {"1|", "2|", "3|"}) {
+  for (const char* token : {"1|", "2|", "3|", "4|"}) {
     EXPECT_EQ(guest_.ask(XS_WATCH, std::string("a|") + token), "OK|");
   }
-  EXPECT_EQ(guest_.ask(XS_WATCH, "a|4|"), "!E2BIG");
-  guest_.begin();
-  guest_.begin();
+  EXPECT_EQ(guest_.ask(XS_WATCH, "a|5|"), "!E2BIG");
+  for (int i = 0; i < 3; ++i) guest_.begin();
   EXPECT_EQ(guest_.ask(XS_TRANSACTION_START, "|"), "!ENOSPC");
 }
 
@@ -174,15 +178,53 @@ TEST_F(ServerTest, KnowsWhoIsIntroduced) {
   EXPECT_EQ(dom0_.ask(XS_RESUME, "5|"), "OK|");
   EXPECT_EQ(dom0_.ask(XS_RELEASE, "5|"), "OK|");
   EXPECT_EQ(dom0_.ask(XS_IS_DOMAIN_INTRODUCED, "5|"), "F|");
-  EXPECT_EQ(dom0_.ask(XS_GET_PERMS, "/local/domain/5|"), "n0|") << "a later domain 5 owns nothing";
+  EXPECT_EQ(dom0_.ask(XS_GET_PERMS, "/local/domain/5|"), "!ENOENT") << "gone with its owner";
 }
 
 TEST_F(ServerTest, ATargetLendsItsRights) {
   guest_.ask(XS_WRITE, "mine|1");
   EXPECT_EQ(other_.ask(XS_READ, "/local/domain/5/mine|"), "!EACCES");
   server_.mark_introduced(6);
+  EXPECT_EQ(dom0_.ask(XS_SET_TARGET, "6|5|"), "!ENOENT");
+  server_.mark_introduced(5);
   EXPECT_EQ(dom0_.ask(XS_SET_TARGET, "6|5|"), "OK|");
   EXPECT_EQ(other_.ask(XS_READ, "/local/domain/5/mine|"), "1");
+  server_.mark_released(5);
+  dom0_.ask(XS_WRITE, "/later|1");
+  dom0_.ask(XS_SET_PERMS, "/later|n5|");
+  EXPECT_EQ(other_.ask(XS_READ, "/later|"), "!EACCES") << "the next domain 5 is another";
+}
+
+TEST_F(ServerTest, WhatADomainOwnedGoesWithIt) {
+  server_.mark_introduced(5);
+  dom0_.ask(XS_WRITE, "/shared/a/b|1");
+  dom0_.ask(XS_SET_PERMS, "/shared/a|n5|");
+  dom0_.ask(XS_WRITE, "/kept|1");
+  dom0_.ask(XS_SET_PERMS, "/kept|n0|r5|b6|");
+  dom0_.ask(XS_WATCH, "/shared|w|");
+  EXPECT_EQ(dom0_.events(), "/shared=w ");
+  EXPECT_EQ(dom0_.ask(XS_RELEASE, "5|"), "OK|");
+  EXPECT_EQ(dom0_.events(), "/shared/a=w ");
+  EXPECT_EQ(dom0_.ask(XS_READ, "/shared/a/b|"), "!ENOENT");
+  EXPECT_EQ(dom0_.ask(XS_READ, "/shared|"), "");
+  EXPECT_EQ(dom0_.ask(XS_GET_PERMS, "/kept|"), "n0|b6|");
+  EXPECT_EQ(server_.nodes_owned_by(5), 0u);
+}
+
+TEST_F(ServerTest, QuotasAreSettings) {
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "quota|set|watches|0|"), "OK|");
+  EXPECT_EQ(guest_.ask(XS_WATCH, "a|1|"), "OK|");
+  EXPECT_EQ(guest_.ask(XS_WATCH, "a|2|"), "!E2BIG");
+  EXPECT_NE(dom0_.ask(XS_CONTROL, "quota|").find("watches: 0\n"), std::string::npos);
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "quota|5|"), "!ENOENT");
+  server_.mark_introduced(5);
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "quota|5|"), "nodes: 1\n|");
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "quota|set|nonsense|1|"), "!EINVAL");
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "quota|set|nodes|x|"), "!EINVAL");
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "nonsense|"), "!EINVAL");
+  EXPECT_EQ(dom0_.ask(XS_CONTROL, "check|"), "OK|");
+  EXPECT_NE(dom0_.ask(XS_CONTROL, "help|").find("quota"), std::string::npos);
+  EXPECT_EQ(guest_.ask(XS_CONTROL, "check|"), "!EACCES");
 }
 
 }  // namespace

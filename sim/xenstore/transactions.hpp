@@ -29,6 +29,7 @@ class Transaction {
   explicit Transaction(const Tree& now) : base_(now), working_(now) {}
 
   Tree& tree() { return working_; }
+  const Tree& tree() const { return working_; }
   const std::vector<Change>& changes() const { return changes_; }
 
   /// The outcome depends on this node (or on its absence).

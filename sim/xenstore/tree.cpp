@@ -120,6 +120,24 @@ void Tree::forget(DomainId domain) {
   owned_.erase(domain);
 }
 
+void Tree::collect_owned_by(DomainId domain, const Node& node, const std::string& path,
+                            std::vector<std::string>& found) {
+  for (const auto& [name, child] : node.children) {
+    const std::string below = path + "/" + name;
+    if (child->permissions.front().domain == domain) {
+      found.push_back(below);
+    } else {
+      collect_owned_by(domain, *child, below, found);
+    }
+  }
+}
+
+std::vector<std::string> Tree::topmost_owned_by(DomainId domain) const {
+  std::vector<std::string> found;
+  if (owned_by(domain) != 0) collect_owned_by(domain, *root_, "", found);
+  return found;
+}
+
 size_t Tree::owned_by(DomainId domain) const {
   const auto found = owned_.find(domain);
   return found == owned_.end() ? 0 : found->second;

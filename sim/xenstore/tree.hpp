@@ -55,8 +55,11 @@ class Tree {
   void set_permissions(std::string_view path, Permissions permissions);
   /// Removes the node and all below it. Precondition: it exists and is not the root.
   void remove(std::string_view path);
-  /// Takes a dead domain out of all permissions: what it owned is dom0's.
+  /// Takes a dead domain out of all permissions. Precondition: it owns no node but the root,
+  /// which goes to dom0.
   void forget(DomainId domain);
+  /// The nodes that the domain owns below ancestors it does not; the root is never among them.
+  std::vector<std::string> topmost_owned_by(DomainId domain) const;
 
   /// Nodes owned by the domain.
   size_t owned_by(DomainId domain) const;
@@ -69,6 +72,8 @@ class Tree {
   template <typename Edit>
   void change(std::string_view path, Edit&& edit);
   void disown(const Node& node);
+  static void collect_owned_by(DomainId domain, const Node& node, const std::string& path,
+                               std::vector<std::string>& found);
   NodePtr without(const NodePtr& node, DomainId domain);
 
   NodePtr root_;

@@ -17,15 +17,19 @@ bool may_read(const Connection& client, const Tree& tree, std::string_view path)
   return parent != nullptr && (access_of(client, parent->permissions) & XS_PERM_READ) != 0;
 }
 
+/// How many names `path` has more than `ancestor`, which it is at or below.
+size_t levels_below(std::string_view path, std::string_view ancestor) {
+  const std::string_view rest = ancestor == "/" ? path : path.substr(ancestor.size());
+  return rest == "/" ? 0 : static_cast<size_t>(std::count(rest.begin(), rest.end(), '/'));
+}
+
 }  // namespace
 
-bool Watches::add(Connection& connection, std::string path, std::string token, size_t base_length) {
-  const auto same = [&](const Watch& watch) {
+bool Watches::contains(const Connection& connection, std::string_view path,
+                       std::string_view token) const {
+  return std::any_of(watches_.begin(), watches_.end(), [&](const Watch& watch) {
     return watch.connection == &connection && watch.path == path && watch.token == token;
-  };
-  if (std::any_of(watches_.begin(), watches_.end(), same)) return false;
-  watches_.push_back({&connection, std::move(path), std::move(token), base_length});
-  return true;
+  });
 }
 
 void Watches::fire_first(const Connection& connection) {
@@ -55,21 +59,26 @@ void Watches::fire(const Change& change, const Tree& before, const Tree& after) 
   for (const Watch& watch : watches_) {
     std::string_view path = change.path;
     if (!is_at_or_below(path, watch.path)) {
-      const bool went_with_it =
-          change.kind == Change::Kind::kRemove && is_at_or_below(watch.path, change.path);
+      const bool went_with_it = change.kind == Change::Kind::kRemove &&
+                                is_at_or_below(watch.path, change.path) &&
+                                before.find(watch.path) != nullptr;
       if (!went_with_it) continue;
       path = watch.path;
     }
+    if (watch.depth && levels_below(path, watch.path) > *watch.depth) continue;
     if (may_read(*watch.connection, before, path) || may_read(*watch.connection, after, path)) {
       send(watch, path);
     }
   }
 }
 
-void Watches::fire_special(std::string_view event, const Permissions& permissions) {
+void Watches::fire_special(std::string_view event, DomainId domain,
+                           const Permissions& permissions) {
+  const std::string with_domain = std::string(event) + "/" + std::to_string(domain);
   for (const Watch& watch : watches_) {
-    if (watch.path != event) continue;
-    if ((access_of(*watch.connection, permissions) & XS_PERM_READ) != 0) send(watch, event);
+    if (watch.path != event && watch.path != with_domain) continue;
+    if ((access_of(*watch.connection, permissions) & XS_PERM_READ) == 0) continue;
+    send(watch, watch.depth == 1u ? with_domain : watch.path);
   }
 }
 

@@ -123,8 +123,46 @@ TEST_F(WatchesTest, DomainsComingAndGoingAreToldToThePrivileged) {
   EXPECT_EQ(guest_.ask(XS_SET_PERMS, "@releaseDomain|n0|r5|"), "!EACCES");
   EXPECT_EQ(dom0_.ask(XS_SET_PERMS, "@releaseDomain|n0|r5|"), "OK|");
   EXPECT_EQ(dom0_.ask(XS_GET_PERMS, "@releaseDomain|"), "n0|r5|");
-  server_.tell_release();
+  server_.tell_release(5);
   EXPECT_EQ(guest_.events(), "@releaseDomain=r ");
+}
+
+TEST(WatchDepthTest, LimitsTheLevelsBelow) {
+  Server server({}, nullptr, {.watch_depth = true});
+  TestClient dom0(server, 0);
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|all|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|none|0|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|one|1|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/|root|1|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|bad|-1|"), "!EINVAL");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|bad|x|"), "!EINVAL");
+  dom0.events();
+  dom0.ask(XS_WRITE, "/w|1");
+  EXPECT_EQ(dom0.events(), "/w=all /w=none /w=one /w=root ");
+  dom0.ask(XS_WRITE, "/w/a|1");
+  EXPECT_EQ(dom0.events(), "/w/a=all /w/a=one ");
+  dom0.ask(XS_WRITE, "/w/a/b|1");
+  EXPECT_EQ(dom0.events(), "/w/a/b=all ");
+}
+
+TEST(WatchDepthTest, SpecialWatchesNameTheDomain) {
+  Server server({}, nullptr, {.watch_depth = true});
+  TestClient dom0(server, 0);
+  EXPECT_EQ(dom0.ask(XS_WATCH, "@releaseDomain|plain|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "@releaseDomain|deep|1|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "@releaseDomain/5|five|"), "OK|");
+  EXPECT_EQ(dom0.ask(XS_WATCH, "@releaseDomain|bad|2|"), "!EINVAL");
+  dom0.events();
+  server.tell_release(5);
+  EXPECT_EQ(dom0.events(), "@releaseDomain=plain @releaseDomain/5=deep @releaseDomain/5=five ");
+  server.tell_release(6);
+  EXPECT_EQ(dom0.events(), "@releaseDomain=plain @releaseDomain/6=deep ");
+}
+
+TEST(WatchDepthTest, IsRefusedWhereItIsNotOffered) {
+  Server server;
+  TestClient dom0(server, 0);
+  EXPECT_EQ(dom0.ask(XS_WATCH, "/w|tok|1|"), "!EINVAL");
 }
 
 }  // namespace

@@ -95,20 +95,32 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     return more;
   }
 
-  /// The domains that died since last asked; `shutdown` is set when one has shut down.
-  std::vector<DomainId> take_dead(bool& shutdown) {
+  void resume(DomainId domain) override {
     const std::lock_guard lock(mutex_);
+    const auto ring = rings_.find(domain);
+    if (ring != rings_.end()) ring->second.shutdown_told = false;
+  }
+
+  bool exists(DomainId domain) const override { return daemon_.machine_.find(domain) != nullptr; }
+
+  struct Ends {
     std::vector<DomainId> dead;
+    std::vector<DomainId> shut_down;
+  };
+  /// The domains that died or shut down since last asked.
+  Ends take_ends() {
+    const std::lock_guard lock(mutex_);
+    Ends ends;
     if (exception_port_ != 0) daemon_.machine_.dom0().events().take_pending(exception_port_);
     for (auto& [id, ring] : rings_) {
       const Domain* domain = daemon_.machine_.find(id);
       if (domain == nullptr || domain->dying()) {
-        dead.push_back(id);
+        ends.dead.push_back(id);
       } else if (domain->shutdown_reason() && !std::exchange(ring.shutdown_told, true)) {
-        shutdown = true;
+        ends.shut_down.push_back(id);
       }
     }
-    return dead;
+    return ends;
   }
 
  private:
@@ -133,8 +145,8 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
   std::map<DomainId, Ring> rings_;
 };
 
-Xenstored::Xenstored(Machine& machine, xenstore::Quotas quotas)
-    : machine_(machine), server_(quotas, &machine.trace()) {
+Xenstored::Xenstored(Machine& machine, xenstore::Quotas quotas, xenstore::Features features)
+    : machine_(machine), server_(quotas, &machine.trace(), features) {
   rings_ = std::make_unique<Rings>(*this);
   server_.set_domain_control(rings_.get());
   actor_ = &machine.world().spawn("xenstored", [this] { run(); });
@@ -185,9 +197,9 @@ std::unique_ptr<xenstore::LocalClient> Xenstored::connect(uint16_t domid) {
 void Xenstored::run() {
   for (Actor& self = *Actor::current();;) {
     while (machine_.world().now() < paused_until_.load()) self.sleep(paused_until_.load());
-    bool shutdown = false;
-    for (const DomainId domain : rings_->take_dead(shutdown)) release(domain);
-    if (shutdown) server_.tell_release();
+    const Rings::Ends ends = rings_->take_ends();
+    for (const DomainId domain : ends.dead) release(domain);
+    for (const DomainId domain : ends.shut_down) server_.tell_release(domain);
     // A domain that keeps asking gets no more than its turn.
     if (rings_->serve()) self.wake();
     self.sleep();

@@ -19,7 +19,8 @@ class Machine;
 /// Must be destroyed before its machine; its destructor stops the actor.
 class Xenstored {
  public:
-  explicit Xenstored(Machine& machine, xenstore::Quotas quotas = {});
+  explicit Xenstored(Machine& machine, xenstore::Quotas quotas = {},
+                     xenstore::Features features = {});
   ~Xenstored();
   Xenstored(const Xenstored&) = delete;
   Xenstored& operator=(const Xenstored&) = delete;

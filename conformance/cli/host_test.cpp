@@ -1,0 +1,99 @@
+// `ringside host`, judged by the tools of Debian's xenstore-utils and Xen's own store test.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+namespace {
+
+constexpr const char* kXenTest = "/usr/lib/xen-4.17/bin/test-xenstore";
+
+struct Ended {
+  int code = -1;
+  std::string text;  ///< standard output and error
+
+  bool says(std::string_view words) const { return text.find(words) != std::string::npos; }
+};
+
+Ended run(const std::string& arguments) {
+  const std::string command = "'" RINGSIDE_PROGRAM "' host " + arguments + " 2>&1 </dev/null";
+  Ended ended;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return ended;
+  std::array<char, 4096> buffer;
+  for (size_t count; (count = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+    ended.text.append(buffer.data(), count);
+  }
+  const int status = pclose(pipe);
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  return ended;
+}
+
+class HostTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (access("/usr/bin/xenstore-ls", X_OK) != 0) {
+      GTEST_SKIP() << "xenstore-ls is not installed (package xenstore-utils)";
+    }
+  }
+};
+
+TEST(HostCommandTest, PassesTheExitCodeOn) {
+  EXPECT_EQ(run("-- true").code, 0);
+  EXPECT_EQ(run("-- sh -c 'exit 7'").code, 7);
+  EXPECT_EQ(run("-- sh -c 'kill -9 $$'").code, 128 + 9);
+  EXPECT_EQ(run("--domains 0 -- sh -c 'test -S \"$XENSTORED_PATH\"'").code, 0);
+}
+
+TEST(HostCommandTest, LeavesNothingBehind) {
+  const Ended ended = run("-- sh -c 'echo $XENSTORED_RUNDIR'");
+  ASSERT_TRUE(ended.text.starts_with("/")) << ended.text;
+  EXPECT_NE(access(ended.text.substr(0, ended.text.size() - 1).c_str(), F_OK), 0);
+}
+
+TEST(HostCommandTest, SaysWhatIsWrong) {
+  EXPECT_EQ(run("").code, 4);
+  EXPECT_TRUE(run("").says("COMMAND"));
+  EXPECT_EQ(run("-- no-such-program").code, 4);
+  EXPECT_TRUE(run("-- no-such-program").says("can't run no-such-program: No such file"));
+  EXPECT_EQ(run("--domains 256 -- true").code, 4);
+  const Ended help = run("--help");
+  EXPECT_EQ(help.code, 0);
+  EXPECT_TRUE(help.says("Examples:"));
+}
+
+TEST_F(HostTest, TheDomainsAreThere) {
+  const Ended listed = run("--domains 3 -- xenstore-list /local/domain");
+  EXPECT_EQ(listed.code, 0) << listed.text;
+  for (const char* domain : {"1\n", "2\n", "3\n"}) EXPECT_TRUE(listed.says(domain)) << listed.text;
+  EXPECT_EQ(run("--domains 2 -- xenstore-read /local/domain/2/name").text, "guest2\n");
+}
+
+TEST_F(HostTest, RealToolsWork) {
+  const Ended ended =
+      run("-- sh -ec 'xenstore-write /t/a one /t/b two; xenstore-read /t/a; xenstore-exists /t/b;"
+          " xenstore-chmod /t/a n0 r1; xenstore-ls -p /t; xenstore-list /t; xenstore-rm /t/a;"
+          " ! xenstore-exists /t/a; xenstore-watch -n 1 /t'");
+  EXPECT_EQ(ended.code, 0) << ended.text;
+  EXPECT_TRUE(ended.text.starts_with("one\n")) << ended.text;
+  EXPECT_TRUE(ended.says("(n0,r1)")) << ended.text;
+  EXPECT_TRUE(ended.says("a\nb\n/t\n")) << ended.text;
+}
+
+TEST_F(HostTest, XensOwnStoreTestPasses) {
+  if (access(kXenTest, X_OK) != 0) {
+    GTEST_SKIP() << kXenTest << " is not installed (package xen-utils-4.17)";
+  }
+  const std::string test = std::string("-- ") + kXenTest;
+  for (const char* arguments : {"", " -i 20", " -r 2"}) {
+    const Ended ended = run(test + arguments);
+    EXPECT_EQ(ended.code, 0) << ended.text;
+    EXPECT_FALSE(ended.says("failed")) << ended.text;
+  }
+  EXPECT_TRUE(run(test).says("ta err")) << "the last of all tests has run";
+}
+
+}  // namespace
