@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/machine/fifo_events.hpp"
 #include "sim/machine/machine.hpp"
 #include "sim/machine/xen_errno.hpp"
 
@@ -40,9 +41,16 @@ EventChannels::EventChannels(Machine& machine, Domain& owner, Port max_ports)
       max_ports_(std::min(max_ports, kMaxPorts)),
       channels_(std::make_unique<Channel[]>(max_ports_)) {}
 
+EventChannels::~EventChannels() = default;
+
 int64_t EventChannels::claim(Binding binding) {
   for (Port port = 1; port < max_ports_; ++port) {
     if (channels_[port].binding.load().state != State::kFree) continue;
+    if (FifoEvents* fifo = this->fifo()) {
+      // Its former owner's event is still in a queue.
+      if (fifo->test(port, EVTCHN_FIFO_LINKED)) continue;
+      fifo->set_priority(port, EVTCHN_FIFO_PRIORITY_DEFAULT);
+    }
     channels_[port].binding.store(binding);
     return port;
   }
@@ -119,7 +127,7 @@ int64_t EventChannels::close(Port port) {
     theirs.number = 0;
     other.binding.store(theirs);
   }
-  clear_bit(owner_.shared_info().evtchn_pending[port / kWordBits], bit_of(port));
+  (void)take_pending(port);
   channels_[port].binding.store({});
   return 0;
 }
@@ -139,24 +147,29 @@ int64_t EventChannels::send(Port port) {
   return 0;
 }
 
+bool EventChannels::mark_pending(Port port) {
+  if (FifoEvents* fifo = this->fifo()) return fifo->set(port, EVTCHN_FIFO_PENDING);
+  return set_bit(owner_.shared_info().evtchn_pending[port / kWordBits], bit_of(port));
+}
+
 void EventChannels::set_pending(Port port) {
-  shared_info_t& info = owner_.shared_info();
   auto verdict = EventGate::Verdict::kPass;
   if (EventGate* gate = machine_.event_gate()) verdict = gate->judge(owner_, port);
   if (verdict == EventGate::Verdict::kHold) return;
-  if (set_bit(info.evtchn_pending[port / kWordBits], bit_of(port))) return;
+  const bool was_pending = mark_pending(port);
+  // In a FIFO a pending event may be out of its queue: it is linked when sent again.
+  if (was_pending && fifo() == nullptr) return;
   if (verdict == EventGate::Verdict::kSilent) return;
-  if (!test_bit(info.evtchn_mask[port / kWordBits], bit_of(port))) deliver(port);
-  if (pollers.load() > 0) {
+  if (!masked(port)) deliver(port);
+  if (!was_pending && pollers.load() > 0) {
     for (unsigned vcpu = 0; vcpu < owner_.vcpus(); ++vcpu) owner_.kick(vcpu);
   }
 }
 
 void EventChannels::deliver_late(Port port) {
   if (!open(port)) return;
-  shared_info_t& info = owner_.shared_info();
-  set_bit(info.evtchn_pending[port / kWordBits], bit_of(port));
-  if (!test_bit(info.evtchn_mask[port / kWordBits], bit_of(port))) deliver(port);
+  (void)mark_pending(port);
+  if (!masked(port)) deliver(port);
 }
 
 void EventChannels::deliver(Port port) {
@@ -171,12 +184,21 @@ void EventChannels::deliver(Port port) {
   }
   const unsigned vcpu = channel.binding.load().vcpu;
   vcpu_info_t& info = owner_.vcpu_info(vcpu);
-  if (set_bit(info.evtchn_pending_sel, bit_of(port / kWordBits))) return;
+  if (FifoEvents* fifo = this->fifo()) {
+    if (!fifo->link(port, vcpu)) return;
+  } else if (set_bit(info.evtchn_pending_sel, bit_of(port / kWordBits))) {
+    return;
+  }
   if (std::atomic_ref(info.evtchn_upcall_pending).exchange(1) == 0) owner_.kick(vcpu);
 }
 
 int64_t EventChannels::unmask(Port port) {
   if (!valid(port)) return error(XEN_EINVAL);
+  if (FifoEvents* fifo = this->fifo()) {
+    (void)fifo->reset(port, EVTCHN_FIFO_MASKED);
+    if (pending(port) && !masked(port)) deliver(port);
+    return 0;
+  }
   shared_info_t& info = owner_.shared_info();
   const bool was_masked = clear_bit(info.evtchn_mask[port / kWordBits], bit_of(port));
   if (was_masked && test_bit(info.evtchn_pending[port / kWordBits], bit_of(port))) deliver(port);
@@ -211,6 +233,53 @@ void EventChannels::reset() {
   for (Port port = 1; port < max_ports_; ++port) {
     if (open(port)) close(port);
   }
+  const std::lock_guard lock(machine_.event_mutex());
+  if (FifoEvents* fifo = fifo_in_use_.exchange(nullptr)) fifo->clear();
+}
+
+int64_t EventChannels::init_control(unsigned vcpu, uint64_t gfn, uint32_t offset) {
+  if (!machine_.config().fifo_events) return error(XEN_ENOSYS);
+  if (vcpu >= owner_.vcpus()) return error(XEN_ENOENT);
+  constexpr size_t kBlock = sizeof(evtchn_fifo_control_block_t);
+  if (offset > kPageSize - kBlock || offset % sizeof(uint64_t) != 0) return error(XEN_EINVAL);
+  const std::lock_guard lock(machine_.event_mutex());
+  if (!fifo_) fifo_ = std::make_unique<FifoEvents>(owner_, max_ports_);
+  const int64_t result = fifo_->map_control_block(vcpu, gfn, offset);
+  if (result != 0 || fifo() != nullptr) return result;
+  for (Port port = 1; port < max_ports_; ++port) {
+    fifo_->set_priority(port, EVTCHN_FIFO_PRIORITY_DEFAULT);
+    if (pending(port)) {
+      fifo_->remember(port);
+    } else {
+      (void)fifo_->take_remembered(port);
+    }
+  }
+  fifo_in_use_.store(fifo_.get());
+  return 0;
+}
+
+int64_t EventChannels::expand_array(uint64_t gfn) {
+  if (!machine_.config().fifo_events) return error(XEN_ENOSYS);
+  const std::lock_guard lock(machine_.event_mutex());
+  FifoEvents* fifo = this->fifo();
+  if (fifo == nullptr) return error(XEN_EOPNOTSUPP);
+  const Port first = fifo->words();
+  const int64_t result = fifo->expand_array(gfn);
+  if (result != 0) return result;
+  for (Port port = first; port < std::min(fifo->words(), max_ports_); ++port) {
+    if (fifo->take_remembered(port)) deliver_late(port);
+  }
+  return 0;
+}
+
+int64_t EventChannels::set_priority(Port port, uint32_t priority) {
+  if (!machine_.config().fifo_events) return error(XEN_ENOSYS);
+  if (!valid(port)) return error(XEN_EINVAL);
+  FifoEvents* fifo = this->fifo();
+  if (fifo == nullptr) return error(XEN_ENOSYS);
+  if (priority > EVTCHN_FIFO_PRIORITY_MIN) return error(XEN_EINVAL);
+  fifo->set_priority(port, static_cast<uint8_t>(priority));
+  return 0;
 }
 
 void EventChannels::raise_virq(uint32_t virq, unsigned vcpu) {
@@ -222,18 +291,22 @@ void EventChannels::raise_virq(uint32_t virq, unsigned vcpu) {
 }
 
 bool EventChannels::pending(Port port) const {
+  if (FifoEvents* fifo = this->fifo()) return fifo->test(port, EVTCHN_FIFO_PENDING);
   return test_bit(owner_.shared_info().evtchn_pending[port / kWordBits], bit_of(port));
 }
 
 bool EventChannels::masked(Port port) const {
+  if (FifoEvents* fifo = this->fifo()) return fifo->test(port, EVTCHN_FIFO_MASKED);
   return test_bit(owner_.shared_info().evtchn_mask[port / kWordBits], bit_of(port));
 }
 
 bool EventChannels::take_pending(Port port) {
+  if (FifoEvents* fifo = this->fifo()) return fifo->reset(port, EVTCHN_FIFO_PENDING);
   return clear_bit(owner_.shared_info().evtchn_pending[port / kWordBits], bit_of(port));
 }
 
 bool EventChannels::mask(Port port) {
+  if (FifoEvents* fifo = this->fifo()) return fifo->set(port, EVTCHN_FIFO_MASKED);
   return set_bit(owner_.shared_info().evtchn_mask[port / kWordBits], bit_of(port));
 }
 

@@ -15,6 +15,7 @@ using DomainId = uint16_t;
 using Port = uint32_t;  ///< evtchn_port_t of event_channel.h
 
 class Domain;
+class FifoEvents;
 class Machine;
 
 /// Where a port's events go instead of to the vCPU's upcall: a handle of the event channel
@@ -43,14 +44,16 @@ class EventGate {
   ~EventGate() = default;
 };
 
-/// One domain's event channels under the two-level ABI: the bits live in the shared info
-/// page. Sending takes no lock but the target port's own. Results are 0 (or a port), or
-/// -errno with Xen's numbers. Source: xen/event_channel.h, xen.h. Thread-safe.
+/// One domain's event channels. Under the two-level ABI, in force until init_control(), the
+/// bits live in the shared info page and sending takes no lock but the target port's own;
+/// under the FIFO ABI they live in pages of the guest. Results are 0 (or a port), or -errno
+/// with Xen's numbers. Source: xen/event_channel.h, xen.h. Thread-safe.
 class EventChannels {
  public:
   static constexpr Port kMaxPorts = 4096;  ///< EVTCHN_2L_NR_CHANNELS of a 64-bit guest
 
   EventChannels(Machine& machine, Domain& owner, Port max_ports);
+  ~EventChannels();
 
   int64_t alloc_unbound(DomainId remote);
   int64_t bind_interdomain(DomainId remote, Port remote_port);
@@ -61,7 +64,13 @@ class EventChannels {
   int64_t send(Port port);
   int64_t unmask(Port port);
   int64_t status(evtchn_status_t& status) const;
+  /// Closes every port and goes back to the two-level ABI.
   void reset();
+  /// Gives the vCPU its control block; the first one puts the FIFO ABI in force, with what is
+  /// pending kept until its event word exists. -ENOSYS when this Xen has no FIFO.
+  int64_t init_control(unsigned vcpu, uint64_t gfn, uint32_t offset);
+  int64_t expand_array(uint64_t gfn);  ///< -EOPNOTSUPP under the two-level ABI
+  int64_t set_priority(Port port, uint32_t priority);
 
   /// Delivers a virtual interrupt when the domain has bound it.
   void raise_virq(uint32_t virq, unsigned vcpu = 0);
@@ -103,12 +112,17 @@ class EventChannels {
   int64_t claim(Binding binding);
   bool valid(Port port) const { return port != 0 && port < max_ports_; }
   void set_pending(Port port);
+  bool mark_pending(Port port);  ///< tells whether it was
   void deliver(Port port);
+  /// Null under the two-level ABI.
+  FifoEvents* fifo() const { return fifo_in_use_.load(); }
 
   Machine& machine_;
   Domain& owner_;
   Port max_ports_;
   std::unique_ptr<Channel[]> channels_;
+  std::unique_ptr<FifoEvents> fifo_;  // stays once it exists: senders may be looking at it
+  std::atomic<FifoEvents*> fifo_in_use_{nullptr};
 };
 
 }  // namespace ringside::sim

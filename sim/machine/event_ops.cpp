@@ -39,6 +39,11 @@ int64_t reset(const Caller& caller, const evtchn_reset_t& op) {
   return 0;
 }
 
+int64_t init_control(const Caller& caller, evtchn_init_control_t& op) {
+  op.link_bits = EVTCHN_FIFO_LINK_BITS;
+  return caller.domain.events().init_control(op.vcpu, op.control_gfn, op.offset);
+}
+
 }  // namespace
 
 int64_t event_channel_op(const Caller& caller, unsigned command, uint64_t argument) {
@@ -66,6 +71,14 @@ int64_t event_channel_op(const Caller& caller, unsigned command, uint64_t argume
     }
     case EVTCHNOP_status: return status(caller, *argument_at<evtchn_status_t>(argument));
     case EVTCHNOP_reset: return reset(caller, *argument_at<evtchn_reset_t>(argument));
+    case EVTCHNOP_init_control:
+      return init_control(caller, *argument_at<evtchn_init_control_t>(argument));
+    case EVTCHNOP_expand_array:
+      return events.expand_array(argument_at<evtchn_expand_array_t>(argument)->array_gfn);
+    case EVTCHNOP_set_priority: {
+      const auto& op = *argument_at<evtchn_set_priority_t>(argument);
+      return events.set_priority(op.port, op.priority);
+    }
     default: return error(XEN_ENOSYS);
   }
 }

@@ -25,6 +25,7 @@ struct MachineConfig {
   bool direct_maps =
       false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing
   bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
+  bool fifo_events = true;    ///< EVTCHNOP_init_control and its like exist
 };
 
 /// A simulated Xen host: memory, domains, hypercalls. Domain 0 exists from the start and
