@@ -8,9 +8,7 @@ namespace ringside::conformance {
 
 DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config)
     : host_(host),
-      domain_(host.toolstack().create_domain(config)),
-      domid_(domain_.id()),
-      guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
+      guest_(std::make_unique<sim::Guest>(host.machine(), host.toolstack().create_domain(config))) {
   Status status = Status::kOk;
   run([&] {
     auto bus = xenbus::Bus::create(guest_->platform(), guest_->hypercall());
@@ -23,8 +21,9 @@ DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config)
 DriverGuest::~DriverGuest() {
   try {
     shut_down();
+    const uint16_t id = domid();
     guest_.reset();
-    host_.toolstack().destroy_domain(domid_);
+    host_.toolstack().destroy_domain(id);
   } catch (const std::exception&) {
     // A guest that hangs was reported by the run() that hung; the host goes down with it.
   }
@@ -43,7 +42,7 @@ bool DriverGuest::wait(platform::Event& event, sim::Nanoseconds budget) {
 std::vector<std::string> DriverGuest::shut_down() {
   if (!bus_) return {};
   run([this] { [[maybe_unused]] const auto last = std::exchange(bus_, {}); });
-  return host_.machine().audit(domain_);
+  return host_.machine().audit(domain());
 }
 
 }  // namespace ringside::conformance

@@ -10,6 +10,8 @@ namespace {
 constexpr unsigned kRevokeTries = 100;
 constexpr unsigned kBusyTries = 8;
 constexpr uint32_t kRetriesPerCall = 4;
+/// Xen looks at nothing else in an entry that permits nothing.
+constexpr DomainId kLost = DOMID_INVALID;
 
 std::atomic_ref<uint16_t> flags_of(grant_entry_v1_t& entry) {
   return std::atomic_ref<uint16_t>(entry.flags);
@@ -181,6 +183,11 @@ Status GrantTable::revoke(GrantRef ref, unsigned tries) {
   unsigned busy = 0;
   for (unsigned i = 0; i < tries; ++i) {
     uint16_t seen = flags.load(std::memory_order_relaxed);
+    if (seen == GTF_invalid && grant.domid == kLost) {
+      // CONTROL-005: granted by the domain before the last resume.
+      grant.domid = 0;
+      return Status::kOk;
+    }
     if ((seen & GTF_type_mask) != GTF_permit_access) return Status::kInvalidArgument;
     if ((seen & (GTF_reading | GTF_writing)) != 0) {
       if (++busy == kBusyTries) return Status::kBusy;
@@ -245,18 +252,36 @@ void GrantTable::retry_parked(uint32_t limit) {
   parked_count_.store(kept, std::memory_order_relaxed);
 }
 
+Result<std::byte*> GrantTable::place(uint32_t index) {
+  const platform::Frame where = first_frame_ + index;
+  const Status placed = xen_.add_to_physmap(XENMAPSPACE_grant_table, index, where);
+  if (!ok(placed)) return placed;
+  const auto address = platform_.map_frame(where);
+  if (!address) (void)xen_.remove_from_physmap(where);
+  return address;
+}
+
+Status GrantTable::resume() {
+  for (uint32_t i = 0; i < frame_count_; ++i) {
+    platform_.unmap_frame(frames_[i].address);
+    frames_[i].address = nullptr;
+    const auto address = place(i);
+    if (!address) return address.status();
+    frames_[i].address = *address;
+    const GrantRef first = i * kEntriesPerFrame;
+    for (GrantRef ref = std::max(first, kFirstUsable); ref < first + kEntriesPerFrame; ++ref) {
+      entry(ref)->domid = kLost;
+    }
+  }
+  return Status::kOk;
+}
+
 Status GrantTable::grow() {
   if (frame_count_ == max_frames_) return Status::kNoResources;
   auto pages = platform::Array<platform::Page>::create(platform_, kEntriesPerFrame);
   if (!pages) return pages.status();
-  const platform::Frame where = first_frame_ + frame_count_;
-  const Status placed = xen_.add_to_physmap(XENMAPSPACE_grant_table, frame_count_, where);
-  if (!ok(placed)) return placed;
-  const auto address = platform_.map_frame(where);
-  if (!address) {
-    (void)xen_.remove_from_physmap(where);
-    return address.status();
-  }
+  const auto address = place(frame_count_);
+  if (!address) return address.status();
   frames_[frame_count_] = {.address = *address, .parked_pages = *std::move(pages)};
 
   // GRANT-001: the reserved references never reach the free list. Low ones are used first.

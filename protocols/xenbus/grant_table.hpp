@@ -29,6 +29,9 @@ class GrantTable final : public Grants {
   ~GrantTable();
 
   Status start();
+  /// Puts the frames of the new domain where the former ones were: all that was granted is not
+  /// any more, and its revoke() succeeds at once. Any level.
+  Status resume();
   Result<Owned<GrantCache>> create_cache(const char* name, uint32_t reserve,
                                          uint32_t limit) override;
 
@@ -54,6 +57,7 @@ class GrantTable final : public Grants {
   /// Tries to end up to `limit` parked grants, oldest first.
   void retry_parked(uint32_t limit);
   Status grow();
+  Result<std::byte*> place(uint32_t index);
 
   platform::Platform& platform_;
   Hypercalls& xen_;
