@@ -85,11 +85,12 @@ class Journey {
   void settle_in(unsigned i) {
     const unsigned vcpus = 1 + static_cast<unsigned>(random_.below(2));
     guests_[i] = std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus});
+    vifs_[i].handle = i;
     vifs_[i].mac = fmt::format("00:16:3e:00:00:{:02x}", i);
-    ports_[{guests_[i]->domid(), 0}] = i == 0 ? &link_.left() : &link_.right();
+    ports_[{guests_[i]->domid(), i}] = i == 0 ? &link_.left() : &link_.right();
     disk_images_[i] = std::make_shared<backends::MemoryDisk>(kSectors);
     images_[{guests_[i]->domid(), vbds_[i].vdev}] = disk_images_[i];
-    nets_[i] = std::make_unique<NetLife>(*guests_[i], vifs_[i], i, Peers::kSound, scenario_);
+    nets_[i] = std::make_unique<NetLife>(*guests_[i], vifs_[i], Peers::kSound, scenario_);
     disks_[i] = std::make_unique<DiskLife>(*guests_[i], vbds_[i], disk_images_[i], Peers::kSound,
                                            scenario_);
   }

@@ -6,15 +6,21 @@
 
 namespace ringside::conformance {
 
-DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config)
+DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer* interposer)
     : host_(host),
+      interposer_(interposer),
       guest_(std::make_unique<sim::Guest>(host.machine(), host.toolstack().create_domain(config))) {
+  if (interposer != nullptr) interposer->enter(*guest_);
+  xenbus::Hypercall& hypercall =
+      interposer == nullptr ? guest_->hypercall() : interposer->hypercall(guest_->hypercall());
   Status status = Status::kOk;
-  run([&] {
-    auto bus = xenbus::Bus::create(guest_->platform(), guest_->hypercall());
-    status = bus.status();
-    if (bus) bus_ = *std::move(bus);
-  });
+  for (unsigned left = interposer == nullptr ? 1 : 2; left > 0 && !bus_; --left) {
+    run([&] {
+      auto bus = xenbus::Bus::create(guest_->platform(), hypercall);
+      status = bus.status();
+      if (bus) bus_ = *std::move(bus);
+    });
+  }
   if (!bus_) throw RigError(fmt::format("XENBUS did not start: {}", to_string(status)));
 }
 

@@ -13,7 +13,21 @@ namespace ringside::conformance {
 /// A guest domain in which XENBUS runs: what device drivers stand on.
 class DriverGuest {
  public:
-  explicit DriverGuest(Host& host, const sim::GuestConfig& config = {});
+  /// Stands between the drivers and what they stand on, to make it fail.
+  class Interposer {
+   public:
+    /// Before anything runs in the guest.
+    virtual void enter(sim::Guest& guest) = 0;
+    virtual xenbus::Hypercall& hypercall(xenbus::Hypercall& real) = 0;
+    virtual xenbus::Services services(const xenbus::Services& real) = 0;
+
+   protected:
+    ~Interposer() = default;
+  };
+
+  /// With an interposer XENBUS gets a second chance to start.
+  explicit DriverGuest(Host& host, const sim::GuestConfig& config = {},
+                       Interposer* interposer = nullptr);
   /// Takes XENBUS down and destroys the domain. Devices must be gone before.
   ~DriverGuest();
   DriverGuest(const DriverGuest&) = delete;
@@ -25,7 +39,10 @@ class DriverGuest {
   sim::Guest& guest() { return *guest_; }
   platform::Platform& platform() { return guest_->platform(); }
   xenbus::Bus& bus() { return *bus_; }
-  xenbus::Services services() { return bus_->services(); }
+  xenbus::Services services() {
+    const xenbus::Services real = bus_->services();
+    return interposer_ == nullptr ? real : interposer_->services(real);
+  }
 
   /// Runs `job` at passive level on a vCPU and drives the world until it has returned; a
   /// job that never does throws Stuck. From outside the actors.
@@ -40,6 +57,7 @@ class DriverGuest {
 
  private:
   Host& host_;
+  Interposer* interposer_;
   std::unique_ptr<sim::Guest> guest_;
   platform::Box<xenbus::Bus> bus_;
 };

@@ -30,7 +30,7 @@ class Stuck : public std::runtime_error {
 struct HostConfig {
   uint64_t seed = options().seed;
   bool threaded = false;  ///< real threads and time instead of one seeded world
-  sim::MachineConfig machine;
+  sim::MachineConfig machine{};
 };
 
 /// A whole simulated Xen host: world, machine, xenstored and toolstack.

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,15 +25,19 @@ enum class Peers : uint8_t {
 template <typename Driver>
 class DeviceLife {
  public:
-  /// Nothing in a world takes longer than this, whatever is injected.
-  static constexpr sim::Nanoseconds kPatience = 500 * platform::kMillisecond;
-
   DeviceLife(DriverGuest& guest, sim::DevicePaths paths, Peers peers)
-      : guest_(guest), paths_(std::move(paths)), peers_(peers) {
-    guest_.run([this] {
-      auto event = guest_.platform().create_event();
-      if (event) progress_ = *std::move(event);
-    });
+      : guest_(guest),
+        paths_(std::move(paths)),
+        peers_(peers),
+        patience_(guest.host().world().is_deterministic() ? 500 * platform::kMillisecond
+                                                          : 300 * platform::kSecond) {
+    // Twice: the first one may be an allocation that is to fail.
+    for (unsigned left = 2; left > 0 && !progress_; --left) {
+      guest_.run([this] {
+        auto event = guest_.platform().create_event();
+        if (event) progress_ = *std::move(event);
+      });
+    }
     if (!progress_) throw RigError("no event for a device's job");
   }
   DeviceLife(const DeviceLife&) = delete;
@@ -40,25 +46,28 @@ class DeviceLife {
   const sim::DevicePaths& paths() const { return paths_; }
   DriverGuest& guest() { return guest_; }
   const std::vector<std::string>& findings() const { return findings_; }
-  bool done() const { return done_; }
+  bool done() const { return done_.load(); }
   /// For a report on a world that does not end.
-  std::string doing() const { return fmt::format("{}: {}", paths_.frontend, doing_); }
+  std::string doing() const { return fmt::format("{}: {}", paths_.frontend, doing_.load()); }
 
  protected:
   ~DeviceLife() = default;
 
   platform::Platform& platform() { return guest_.platform(); }
+  /// Nothing in a world takes longer than this, whatever is injected.
+  sim::Nanoseconds patience() const { return patience_; }
   bool hostile() const { return peers_ == Peers::kHostile; }
   void finding(const std::string& what) {
     findings_.push_back(fmt::format("{}: {}", paths_.frontend, what));
   }
 
-  /// Waits until `holds`, looking at every sign of progress; false after `patience`.
+  /// Waits until `holds`, looking at every sign of progress; false after `limit`, which is
+  /// patience() unless something else is said.
   bool wait(const char* what, const std::function<bool()>& holds,
-            sim::Nanoseconds patience = kPatience) {
+            std::optional<sim::Nanoseconds> limit = {}) {
     constexpr sim::Nanoseconds kStep = 200'000;
     doing_ = what;
-    const sim::Nanoseconds end = platform().now() + patience;
+    const sim::Nanoseconds end = platform().now() + limit.value_or(patience_);
     while (!holds()) {
       const sim::Nanoseconds now = platform().now();
       if (now >= end) return false;
@@ -104,7 +113,6 @@ class DeviceLife {
     driver_ = {};
     progress_.reset();
     done_ = true;
-    doing_ = "done";
   }
 
   void progress() {
@@ -118,12 +126,13 @@ class DeviceLife {
   DriverGuest& guest_;
   sim::DevicePaths paths_;
   Peers peers_;
+  sim::Nanoseconds patience_;
   Owned<platform::Event> progress_;
   platform::Box<Driver> driver_;
   std::vector<std::string> findings_;
-  const char* doing_ = "waiting to begin";
+  std::atomic<const char*> doing_ = "waiting to begin";
   bool started_ = false;
-  bool done_ = false;
+  std::atomic<bool> done_ = false;
 };
 
 }  // namespace ringside::conformance

@@ -44,7 +44,7 @@ void DiskLife::run() {
 }
 
 void DiskLife::issue_round(unsigned count) {
-  const sim::Nanoseconds patience = hostile() ? kSoon : kPatience;
+  const sim::Nanoseconds limit = hostile() ? kSoon : patience();
   for (unsigned i = 0; i < count; ++i) {
     Slot* slot = nullptr;
     const bool issued = wait(
@@ -58,7 +58,7 @@ void DiskLife::issue_round(unsigned count) {
           if (slot == nullptr) driver().queue(0).kick();
           return slot != nullptr && issue(*slot);
         },
-        patience);
+        limit);
     if (!issued && !hostile()) finding("a request could not be submitted");
     if (!issued) return;
     if (random_.chance(0.4)) driver().queue(0).kick();

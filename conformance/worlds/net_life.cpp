@@ -21,14 +21,14 @@ uint32_t get(const std::byte* at) {
 
 }  // namespace
 
-NetLife::NetLife(DriverGuest& guest, const sim::VifConfig& config, uint32_t id, Peers peers,
+NetLife::NetLife(DriverGuest& guest, const sim::VifConfig& config, Peers peers,
                  const Scenario& scenario)
     : DeviceLife(guest, guest.host().toolstack().attach_vif(guest.domid(), config), peers),
       scenario_(scenario),
-      id_(id),
+      id_(config.handle),
       random_(guest.host().world().random().fork()),
-      transmit_tap_(guest.host().world().trace(), 2 * id),
-      receive_tap_(guest.host().world().trace(), 2 * id + 1) {}
+      transmit_tap_(guest.host().world().trace(), 2 * config.handle),
+      receive_tap_(guest.host().world().trace(), 2 * config.handle + 1) {}
 
 NetLife::~NetLife() = default;
 
@@ -63,7 +63,7 @@ void NetLife::settle() {
     if (!other_->over_ && other_->sent_rounds_ < sent_rounds_) return false;
     return received_ >= other_->sent_ || cable_lossy();
   };
-  (void)wait("waiting for the other end's last frame", settled, hostile() ? kSoon : kPatience);
+  (void)wait("waiting for the other end's last frame", settled, hostile() ? kSoon : patience());
 }
 
 void NetLife::send_round(unsigned count) {
@@ -74,7 +74,7 @@ void NetLife::send_round(unsigned count) {
   driver().queue(0).flush();
   const bool complete = wait(
       "waiting for completions", [this] { return completed_ == handed_over_; },
-      hostile() ? kSoon : kPatience);
+      hostile() ? kSoon : patience());
   if (!complete && !hostile()) {
     finding(fmt::format("{} of {} packets were not completed", handed_over_ - completed_,
                         handed_over_));
@@ -101,7 +101,7 @@ void NetLife::send(uint32_t number) {
     }
     return false;
   };
-  if (wait("sending", tried, hostile() ? kSoon : kPatience)) return;
+  if (wait("sending", tried, hostile() ? kSoon : patience())) return;
   if (!hostile()) finding(fmt::format("frame {} could not be sent", number));
   for (const platform::Page page : out.pages) platform().release_page(page);
   out = {};
@@ -201,7 +201,7 @@ void NetLife::link_changed(xenvif::LinkState link) {
 void NetLife::check_arrivals() {
   if (hostile() || cable_lossy()) return;
   if (received_ != other_->sent_) {
-    finding(fmt::format("{} frames were sent to it, {} arrived", other_->sent_, received_));
+    finding(fmt::format("{} frames were sent to it, {} arrived", other_->sent_.load(), received_));
   }
 }
 

@@ -18,9 +18,8 @@ namespace ringside::conformance {
 /// with every byte right. Nothing may be missing while neither end lost its connection.
 class NetLife final : public DeviceLife<xenvif::Vif>, private xenvif::Client {
  public:
-  /// `id` tells this end's frames from all others.
-  NetLife(DriverGuest& guest, const sim::VifConfig& config, uint32_t id, Peers peers,
-          const Scenario& scenario);
+  /// The handle tells this end's frames from all others.
+  NetLife(DriverGuest& guest, const sim::VifConfig& config, Peers peers, const Scenario& scenario);
   ~NetLife();
 
   /// The other end of the cable; before run().
@@ -61,15 +60,16 @@ class NetLife final : public DeviceLife<xenvif::Vif>, private xenvif::Client {
   uint32_t next_number_ = 0;
   uint64_t handed_over_ = 0;
   uint64_t completed_ = 0;
-  uint64_t sent_ = 0;
   uint64_t received_ = 0;
   uint32_t next_expected_ = 0;
   bool up_ = false;
   bool leaving_ = true;
-  bool over_ = false;  ///< no more rounds
-  unsigned connected_rounds_ = 0;
-  unsigned sent_rounds_ = 0;
-  unsigned downs_ = 0;  ///< connections lost, not left
+  // Read by the other end, which may run on another thread.
+  std::atomic<uint64_t> sent_ = 0;  ///< completed as sent
+  std::atomic<bool> over_ = false;  ///< no more rounds
+  std::atomic<unsigned> connected_rounds_ = 0;
+  std::atomic<unsigned> sent_rounds_ = 0;
+  std::atomic<unsigned> downs_ = 0;  ///< connections lost, not left
 };
 
 }  // namespace ringside::conformance

@@ -6,7 +6,6 @@
 
 #include "conformance/worlds/disk_life.hpp"
 #include "conformance/worlds/net_life.hpp"
-#include "conformance/worlds/scenario.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -16,16 +15,10 @@ using sim::FaultKind;
 constexpr size_t kMostFaults = 8;
 constexpr sim::Nanoseconds kHorizon = 1'500'000;
 /// More than the sum of all patiences in one life.
-constexpr sim::Nanoseconds kBudget = 100 * platform::kSecond;
+constexpr sim::Nanoseconds kBudget = 1000 * platform::kSecond;
 
-HostConfig host_config(uint64_t seed) {
-  HostConfig config;
-  config.seed = seed;
-  config.machine.frames = 16384;
-  config.machine.max_grant_frames = 16;
-  config.machine.max_ports = 64;
-  return config;
-}
+constexpr unsigned kFirstDisk = 51712;  // xvda, and 16 further xvdb
+constexpr unsigned kDiskStep = 16;
 
 Peers peers_of(const sim::FaultPlan& plan) {
   const bool hostile = std::any_of(plan.begin(), plan.end(), [](const sim::Fault& fault) {
@@ -37,30 +30,39 @@ Peers peers_of(const sim::FaultPlan& plan) {
 /// Everything in one world, in the order in which it comes and, backwards, goes.
 class Stage {
  public:
-  Stage(uint64_t seed, const sim::FaultPlan& plan)
-      : scenario_(draw_scenario(seed)), peers_(peers_of(plan)), host_(host_config(seed)) {
-    if (!scenario_.cables.empty()) start_net();
-    if (!scenario_.disks.empty()) start_blk();
+  Stage(const Scenario& scenario, const HostConfig& config, const sim::FaultPlan& plan,
+        const Hooks& hooks)
+      : scenario_(scenario), peers_(peers_of(plan)), host_(config) {
     for (const unsigned vcpus : scenario_.vcpus) {
-      guests_.push_back(std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus}));
+      guests_.push_back(std::make_unique<DriverGuest>(
+          host_, sim::GuestConfig{.vcpus = vcpus}, guests_.empty() ? hooks.interposer : nullptr));
       guests_.back()->guest().set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
     }
+    lay_out();
+    if (!scenario_.cables.empty()) start_net();
+    if (!scenario_.disks.empty()) start_blk();
     plug_cables();
     plug_disks();
-    injector_ = std::make_unique<Injector>(targets(), plan);
+    if (host_.world().is_deterministic()) {
+      injector_ = std::make_unique<Injector>(targets(), plan);
+    }
   }
 
-  void run(WorldResult& result) {
+  void run(WorldResult& result, const Hooks& hooks) {
     for (const auto& life : nets_) life->guest().guest().post(0, [&life] { life->run(); });
     for (const auto& life : disks_) life->guest().guest().post(0, [&life] { life->run(); });
-    const bool ended = host_.run_until(
-        [this] {
-          return std::all_of(nets_.begin(), nets_.end(), [](auto& one) { return one->done(); }) &&
-                 std::all_of(disks_.begin(), disks_.end(), [](auto& one) { return one->done(); }) &&
-                 injector_->quiet();
-        },
-        kBudget);
-    result.struck = injector_->struck();
+    if (hooks.meanwhile) {
+      Targets all = targets();
+      hooks.meanwhile(all);
+    }
+    const auto done = [](const auto& life) { return life->done(); };
+    const auto over = [&] {
+      return std::all_of(nets_.begin(), nets_.end(), done) &&
+             std::all_of(disks_.begin(), disks_.end(), done) &&
+             (injector_ == nullptr || injector_->quiet());
+    };
+    const bool ended = host_.run_until(over, kBudget);
+    if (injector_) result.struck = injector_->struck();
     if (!ended) throw Stuck("the world did not end: " + doing());
   }
 
@@ -102,45 +104,56 @@ class Stage {
   void start_blk() {
     backends::Blkback::Config config;
     config.profile = scenario_.blk;
-    config.open_disk = [this](const backends::VbdIdentity& vbd, std::string&) {
-      return images_[{vbd.domain, vbd.device}];
+    config.open_disk = [this](const backends::VbdIdentity& vbd,
+                              std::string&) -> std::shared_ptr<backends::Disk> {
+      const auto found = images_.find({vbd.domain, vbd.device});
+      return found == images_.end() ? nullptr : found->second;
     };
     config.tap = &blk_tap_;
     blkback_ = start_blkback(host_, std::move(config));
   }
 
-  void plug_cables() {
-    uint32_t id = 0;
+  /// What the back ends look things up in does not change any more once they run.
+  void lay_out() {
+    unsigned handle = 0;
     for (const CableSpec& cable : scenario_.cables) {
       backends::Link& link = *links_.emplace_back(std::make_unique<backends::Link>());
-      NetLife* ends[2];
-      for (const bool left : {true, false}) {
-        DriverGuest& guest = *guests_[left ? cable.left : cable.right];
-        sim::VifConfig config;
-        config.handle = id;
-        config.mac = fmt::format("00:16:3e:00:00:{:02x}", id);
-        ports_[{guest.domid(), id}] = left ? &link.left() : &link.right();
-        ends[left] =
-            nets_.emplace_back(std::make_unique<NetLife>(guest, config, id, peers_, scenario_))
-                .get();
-        ++id;
-      }
-      ends[0]->join(*ends[1]);
-      ends[1]->join(*ends[0]);
+      ports_[{guests_[cable.left]->domid(), handle++}] = &link.left();
+      ports_[{guests_[cable.right]->domid(), handle++}] = &link.right();
+    }
+    unsigned vdev = kFirstDisk;
+    for (const DiskSpec& spec : scenario_.disks) {
+      images_[{guests_[spec.guest]->domid(), vdev}] =
+          std::make_shared<backends::MemoryDisk>(spec.sectors);
+      vdev += kDiskStep;
+    }
+  }
+
+  NetLife& plug_vif(unsigned guest) {
+    sim::VifConfig config;
+    config.handle = static_cast<unsigned>(nets_.size());
+    config.mac = fmt::format("00:16:3e:00:00:{:02x}", config.handle);
+    nets_.push_back(std::make_unique<NetLife>(*guests_[guest], config, peers_, scenario_));
+    return *nets_.back();
+  }
+
+  void plug_cables() {
+    for (const CableSpec& cable : scenario_.cables) {
+      NetLife& left = plug_vif(cable.left);
+      NetLife& right = plug_vif(cable.right);
+      left.join(right);
+      right.join(left);
     }
   }
 
   void plug_disks() {
-    unsigned vdev = 51712;
+    sim::VbdConfig config;
+    config.vdev = kFirstDisk;
     for (const DiskSpec& spec : scenario_.disks) {
       DriverGuest& guest = *guests_[spec.guest];
-      sim::VbdConfig config;
-      config.vdev = vdev;
-      vdev += 16;
-      auto image = std::make_shared<backends::MemoryDisk>(spec.sectors);
-      images_[{guest.domid(), config.vdev}] = image;
-      disks_.push_back(
-          std::make_unique<DiskLife>(guest, config, std::move(image), peers_, scenario_));
+      disks_.push_back(std::make_unique<DiskLife>(
+          guest, config, images_.at({guest.domid(), config.vdev}), peers_, scenario_));
+      config.vdev += kDiskStep;
     }
   }
 
@@ -184,16 +197,26 @@ class Stage {
 
 }  // namespace
 
+HostConfig host_config(uint64_t seed) {
+  HostConfig config;
+  config.seed = seed;
+  config.machine.frames = 16384;
+  config.machine.max_grant_frames = 16;
+  config.machine.max_ports = 64;
+  return config;
+}
+
 sim::FaultPlan plan_of(uint64_t seed, std::span<const FaultKind> kinds) {
   sim::Random random(seed ^ 0xfa0175u);
   return sim::draw_plan(random, kinds, kMostFaults, kHorizon);
 }
 
-WorldResult run_world(uint64_t seed, const sim::FaultPlan& plan) {
+WorldResult run_scenario(const Scenario& scenario, const HostConfig& config,
+                         const sim::FaultPlan& plan, const Hooks& hooks) {
   WorldResult result;
-  auto stage = std::make_unique<Stage>(seed, plan);
+  auto stage = std::make_unique<Stage>(scenario, config, plan, hooks);
   try {
-    stage->run(result);
+    stage->run(result, hooks);
     stage->shut_down(result);
   } catch (const Stuck& stuck) {
     result.findings.push_back(stuck.what());
@@ -201,6 +224,10 @@ WorldResult run_world(uint64_t seed, const sim::FaultPlan& plan) {
     (void)stage.release();
   }
   return result;
+}
+
+WorldResult run_world(uint64_t seed, const sim::FaultPlan& plan) {
+  return run_scenario(draw_scenario(seed), host_config(seed), plan);
 }
 
 }  // namespace ringside::conformance

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "conformance/worlds/injector.hpp"
+#include "conformance/worlds/scenario.hpp"
 
 namespace ringside::conformance {
 
@@ -20,6 +23,20 @@ struct WorldResult {
 
 /// The faults that world `seed` has when it is free to choose among `kinds`.
 sim::FaultPlan plan_of(uint64_t seed, std::span<const sim::FaultKind> kinds);
+
+/// What a test does to a world besides.
+struct Hooks {
+  /// Called on the caller's thread once everything has begun.
+  std::function<void(Targets&)> meanwhile;
+  DriverGuest::Interposer* interposer = nullptr;  ///< of the first guest
+};
+
+/// Runs what `scenario` says on a host of its own. In a threaded one the plan must be empty.
+WorldResult run_scenario(const Scenario& scenario, const HostConfig& config,
+                         const sim::FaultPlan& plan, const Hooks& hooks = {});
+
+/// The host of world `seed`.
+HostConfig host_config(uint64_t seed);
 
 /// Runs one world to its end: guests, devices and traffic drawn from the seed, the faults of
 /// `plan`, then the invariants. Throws what the rig throws; a broken assertion aborts.

@@ -110,7 +110,12 @@ class Worker {
 
 class IfaceConcurrencyTest : public IfaceTest, public testing::WithParamInterface<bool> {
  protected:
-  IfaceConcurrencyTest() : IfaceTest({.threaded = GetParam()}) {}
+  IfaceConcurrencyTest() : IfaceTest(world_of(GetParam())) {}
+  static HostConfig world_of(bool threaded) {
+    HostConfig config;
+    config.threaded = threaded;
+    return config;
+  }
 };
 
 TEST_P(IfaceConcurrencyTest, IFACE_041_TwoCpusOnOneHandleLoseNothingAndEndNothingTwice) {

@@ -37,8 +37,8 @@ class Input {
   }
   template <typename T>
   Input& append(const T& value) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof(T));
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    for (const std::byte byte : bytes) bytes_.push_back(byte);
     return *this;
   }
   Input& resize(size_t size) {

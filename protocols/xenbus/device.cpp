@@ -55,19 +55,19 @@ Status Device::prepare_to_run(std::string_view path) {
   if (!work) return work.status();
   auto retry = services_.platform.create_timer(Delegate::to<&Device::retry_due>(*this), 0);
   if (!retry) return retry.status();
-  if (Suspend* suspend = services_.suspend) {
-    auto early = suspend->add(SuspendPhase::kEarly, Delegate::to<&Device::resumed_early>(*this));
-    if (!early) return early.status();
-    early_ = *std::move(early);
-    auto late = suspend->add(SuspendPhase::kLate, Delegate::to<&Device::resumed_late>(*this));
-    if (!late) return late.status();
-    late_ = *std::move(late);
-  }
   path_ = *std::move(copy);
   connected_ = *std::move(connected);
   closed_ = *std::move(closed);
   work_ = *std::move(work);
   retry_ = *std::move(retry);
+  Suspend* suspend = services_.suspend;
+  if (suspend == nullptr) return Status::kOk;
+  auto early = suspend->add(SuspendPhase::kEarly, Delegate::to<&Device::resumed_early>(*this));
+  if (!early) return early.status();
+  early_ = *std::move(early);
+  auto late = suspend->add(SuspendPhase::kLate, Delegate::to<&Device::resumed_late>(*this));
+  if (!late) return late.status();
+  late_ = *std::move(late);
   return Status::kOk;
 }
 

@@ -97,6 +97,9 @@ void Guest::set_setting(std::string name, uint32_t value) {
   impl_->platform.set_setting(std::move(name), value);
 }
 void Guest::fail_allocation_at(uint64_t n) { impl_->platform.heap().fail_at(n); }
+void Guest::fail_allocations_if(std::function<bool()> judge) {
+  impl_->platform.heap().fail_if(std::move(judge));
+}
 uint64_t Guest::allocations() const { return impl_->platform.heap().requests(); }
 std::vector<std::string> Guest::log() const { return impl_->platform.lines(); }
 void Guest::on_log(std::function<void(platform::LogLevel, std::string_view)> listener) {

@@ -40,6 +40,8 @@ class Guest {
   void set_setting(std::string name, uint32_t value);
   /// Makes the n-th (from 1) heap or page allocation from now on fail, once; 0 cancels.
   void fail_allocation_at(uint64_t n);
+  /// Asks at each heap or page allocation whether it shall fail. Before anything is allocated.
+  void fail_allocations_if(std::function<bool()> judge);
   /// Allocations asked for since the guest began.
   uint64_t allocations() const;
   /// The captured log, oldest first, "warning: text".

@@ -35,7 +35,10 @@ bool Heap::release(void* memory) {
   return true;
 }
 
-bool Heap::fails() { return requests_.fetch_add(1) + 1 == failing_request_.load(); }
+bool Heap::fails() {
+  const bool counted_out = requests_.fetch_add(1) + 1 == failing_request_.load();
+  return counted_out || (judge_ && judge_());
+}
 
 void Heap::fail_at(uint64_t n) { failing_request_.store(n == 0 ? 0 : requests_.load() + n); }
 

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringside::sim {
@@ -23,6 +25,8 @@ class Heap {
   /// Counts an allocation of any kind; true when it is the one that shall fail.
   bool fails();
   void fail_at(uint64_t n);
+  /// Asked at each allocation whether it shall fail. Before the guest allocates anything.
+  void fail_if(std::function<bool()> judge) { judge_ = std::move(judge); }
   uint64_t requests() const { return requests_.load(); }
   void audit(std::vector<std::string>& findings) const;
 
@@ -36,6 +40,7 @@ class Heap {
   std::map<void*, Block> blocks_;
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> failing_request_{0};
+  std::function<bool()> judge_;
 };
 
 }  // namespace ringside::sim
