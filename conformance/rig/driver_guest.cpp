@@ -9,10 +9,8 @@ namespace ringside::conformance {
 DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer* interposer,
                          const std::map<std::string, uint32_t>& settings)
     : host_(host),
-      domain_(host.toolstack().create_domain(config)),
-      domid_(domain_.id()),
       interposer_(interposer),
-      guest_(std::make_unique<sim::Guest>(host.machine(), domain_)) {
+      guest_(std::make_unique<sim::Guest>(host.machine(), host.toolstack().create_domain(config))) {
   for (const auto& [name, value] : settings) guest_->set_setting(name, value);
   if (interposer != nullptr) interposer->enter(*guest_);
   xenbus::Hypercall& hypercall =
@@ -31,8 +29,9 @@ DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer*
 DriverGuest::~DriverGuest() {
   try {
     shut_down();
+    const uint16_t id = domid();
     guest_.reset();
-    host_.toolstack().destroy_domain(domid_);
+    host_.toolstack().destroy_domain(id);
   } catch (const std::exception&) {
     // A guest that hangs was reported by the run() that hung; the host goes down with it.
   }
@@ -51,7 +50,7 @@ bool DriverGuest::wait(platform::Event& event, sim::Nanoseconds budget) {
 std::vector<std::string> DriverGuest::shut_down() {
   if (!bus_) return {};
   run([this] { [[maybe_unused]] const auto last = std::exchange(bus_, {}); });
-  return host_.machine().audit(domain_);
+  return host_.machine().audit(domain());
 }
 
 }  // namespace ringside::conformance

@@ -37,8 +37,8 @@ class DriverGuest {
   DriverGuest& operator=(const DriverGuest&) = delete;
 
   Host& host() { return host_; }
-  sim::Domain& domain() { return domain_; }
-  uint16_t domid() const { return domid_; }
+  sim::Domain& domain() { return guest_->domain(); }
+  uint16_t domid() const { return guest_->domain().id(); }
   sim::Guest& guest() { return *guest_; }
   platform::Platform& platform() { return guest_->platform(); }
   xenbus::Bus& bus() { return *bus_; }
@@ -60,8 +60,6 @@ class DriverGuest {
 
  private:
   Host& host_;
-  sim::Domain& domain_;
-  uint16_t domid_;
   Interposer* interposer_;
   std::unique_ptr<sim::Guest> guest_;
   platform::Box<xenbus::Bus> bus_;

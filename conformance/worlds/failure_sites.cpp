@@ -176,7 +176,7 @@ xenbus::Services FailureSites::services(const xenbus::Services& real) {
     grants_ = std::make_unique<Grants>(*this, real.grants);
     store_ = std::make_unique<Store>(*this, real.store);
   }
-  return {real.platform, *grants_, real.events, *store_};
+  return {real.platform, *grants_, real.events, *store_, real.suspend};
 }
 
 bool FailureSites::judge(SiteKind kind) {

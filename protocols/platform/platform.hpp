@@ -136,6 +136,13 @@ class Platform {
   virtual Result<Owned<Work>> create_work(Delegate run, unsigned cpu) = 0;
   /// Where Xen's event upcall of `cpu` goes, at dispatch level. An empty one disconnects.
   virtual void set_upcall(unsigned cpu, Delegate upcall) = 0;
+  /// From passive level: runs `body` at dispatch level while every other CPU is held outside
+  /// of dispatch code and no upcall or timer runs on any. kNotSupported, and nothing was run,
+  /// where CPUs can't be held.
+  virtual Status run_alone(Delegate body) {
+    (void)body;
+    return Status::kNotSupported;
+  }
 
   // --- the rest -------------------------------------------------------------------------
   virtual uint64_t random() = 0;

@@ -13,6 +13,17 @@ Status Bus::SharedInfo::start() {
   if (!frame) return frame.status();
   frame_ = *frame;
   reserved_ = true;
+  return place();
+}
+
+Status Bus::SharedInfo::resume() {
+  platform_.unmap_frame(address_);
+  address_ = nullptr;
+  placed_ = false;
+  return place();
+}
+
+Status Bus::SharedInfo::place() {
   const Status placed = xen_.add_to_physmap(XENMAPSPACE_shared_info, 0, frame_);
   if (!ok(placed)) return placed;
   placed_ = true;
@@ -29,7 +40,8 @@ Bus::Bus(platform::Platform& platform, Hypercall& hypercall)
       grants_(platform, xen_),
       foreign_(platform, xen_),
       events_(platform, xen_),
-      store_(platform, xen_, events_) {}
+      store_(platform, xen_, events_),
+      suspend_(platform, xen_) {}
 
 Bus::~Bus() = default;
 
@@ -46,7 +58,31 @@ Status Bus::start() {
   if (ok(status)) status = grants_.start();
   if (ok(status)) status = events_.start(shared_info_.address());
   if (ok(status)) status = store_.start();
-  return status;
+  if (ok(status)) status = suspend_.start();
+  if (!ok(status)) return status;
+  // CONTROL-004: XENBUS's own come first, as all others stand on it.
+  auto early = suspend_.add(SuspendPhase::kEarly, Delegate::to<&Bus::resume_early>(*this));
+  if (!early) return early.status();
+  auto late = suspend_.add(SuspendPhase::kLate, Delegate::to<&Bus::resume_late>(*this));
+  if (!late) return late.status();
+  early_ = *std::move(early);
+  late_ = *std::move(late);
+  return Status::kOk;
+}
+
+void Bus::resume_early() {
+  // CONTROL-005: Xen knows nothing of what the former domain had. Without these pages there is
+  // no way on, and no one to tell.
+  RINGSIDE_ASSERT(platform_, ok(shared_info_.resume()));
+  RINGSIDE_ASSERT(platform_, ok(grants_.resume()));
+  foreign_.resume();
+  events_.resume(shared_info_.address());
+  store_.disconnect();
+}
+
+void Bus::resume_late() {
+  if (ok(store_.resume())) return;
+  platform_.log(platform::LogLevel::kError, "no store after the resume");
 }
 
 }  // namespace ringside::xenbus

@@ -8,6 +8,7 @@
 #include "protocols/xenbus/hypercalls.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xenbus/store_client.hpp"
+#include "protocols/xenbus/suspender.hpp"
 
 namespace ringside::xenbus {
 
@@ -24,11 +25,12 @@ class Bus {
   Bus& operator=(const Bus&) = delete;
   ~Bus();
 
-  Services services() { return {platform_, grants_, events_, store_}; }
+  Services services() { return {platform_, grants_, events_, store_, &suspend_}; }
   GrantTable& grants() { return grants_; }
   ForeignMaps& foreign() { return foreign_; }
   EventChannels& events() { return events_; }
   StoreClient& store() { return store_; }
+  Suspend& suspend() { return suspend_; }
 
  private:
   /// The shared info page, put where it can be seen for as long as this lives.
@@ -39,9 +41,13 @@ class Bus {
     SharedInfo& operator=(const SharedInfo&) = delete;
     ~SharedInfo();
     Status start();
+    /// Puts the page of the new domain where the former one was. EARLY.
+    Status resume();
     std::byte* address() const { return address_; }
 
    private:
+    Status place();
+
     platform::Platform& platform_;
     Hypercalls& xen_;
     platform::Frame frame_ = 0;
@@ -51,6 +57,8 @@ class Bus {
   };
 
   Status start();
+  void resume_early();
+  void resume_late();
 
   platform::Platform& platform_;
   Hypercalls xen_;
@@ -59,6 +67,9 @@ class Bus {
   ForeignMaps foreign_;
   EventChannels events_;
   StoreClient store_;
+  Suspender suspend_;
+  Owned<SuspendCallback> early_;
+  Owned<SuspendCallback> late_;
 };
 
 }  // namespace ringside::xenbus

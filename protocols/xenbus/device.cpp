@@ -23,7 +23,7 @@ bool is_ending(DeviceState state) {
 /// Passes by itself: the same call may succeed a little later.
 bool is_passing(Status status) {
   return status == Status::kNoMemory || status == Status::kNoResources || status == Status::kBusy ||
-         status == Status::kTimedOut;
+         status == Status::kTimedOut || status == Status::kAgain;
 }
 
 bool is_beginning(DeviceState state) {
@@ -60,6 +60,14 @@ Status Device::prepare_to_run(std::string_view path) {
   closed_ = *std::move(closed);
   work_ = *std::move(work);
   retry_ = *std::move(retry);
+  Suspend* suspend = services_.suspend;
+  if (suspend == nullptr) return Status::kOk;
+  auto early = suspend->add(SuspendPhase::kEarly, Delegate::to<&Device::resumed_early>(*this));
+  if (!early) return early.status();
+  early_ = *std::move(early);
+  auto late = suspend->add(SuspendPhase::kLate, Delegate::to<&Device::resumed_late>(*this));
+  if (!late) return late.status();
+  late_ = *std::move(late);
   return Status::kOk;
 }
 
@@ -67,6 +75,8 @@ Device::~Device() {
   if (!work_) return;
   // A watch that fires while this waits queues the work again: such a run must not begin.
   leaving_.store(true);
+  early_.reset();
+  late_.reset();
   retry_->cancel();
   work_->cancel();
   frontend_watch_.reset();
@@ -140,6 +150,7 @@ void Device::run() {
 }
 
 void Device::run_once() {
+  if (resumed_.exchange(false)) come_back();
   if (phase_.load() == Phase::kStopped) return;
   if (open_wanted_.exchange(false) && phase_.load() == Phase::kClosed) {
     reconnect_ = true;
@@ -166,6 +177,7 @@ Status Device::look_and_step() {
   if (!backend) return backend.status();
   const bool changed = changed_.exchange(false);
   backend_state_.store(backend->state);
+  if (resumed_.load()) return Status::kOk;  // what was seen may be the former domain's
 
   // One look may carry several steps, when the back end needn't be waited for.
   Phase before;
@@ -301,7 +313,7 @@ void Device::negotiate() {
 
 Status Device::publish_all() {
   // XENBUS-007: the back end sees all of the keys and the state, or nothing.
-  for (unsigned i = 0; i < kMaxCommitTries; ++i) {
+  for (unsigned i = 0; i < kMaxCommitTries && !resumed_.load(); ++i) {
     const auto transaction = services_.store.begin();
     if (!transaction) return transaction.status();
     const Node node = frontend(*transaction);
@@ -323,10 +335,25 @@ Status Device::publish_all() {
 }
 
 void Device::give_up(Status why) {
+  if (resumed_.load()) return;  // what failed is no more
   (void)frontend().write("error", to_string(why));
   reconnect_ = false;
   restart_ = false;
   begin_close();
+}
+
+/// After a resume: nobody holds what was shared, and the new back end expects Initialising.
+void Device::come_back() {
+  const Phase phase = phase_.load();
+  if (phase == Phase::kStopped) return;
+  connected_->reset();
+  stop_driver();
+  release_driver();
+  unwritten_ = true;
+  const bool leaving = phase == Phase::kClosing || phase == Phase::kLeaving;
+  if (phase != Phase::kClosed && (!leaving || reconnect_ || restart_)) return initialise();
+  enter(Phase::kClosed, DeviceState::kClosed);
+  closed_->signal();
 }
 
 void Device::begin_close() {

@@ -111,6 +111,9 @@ class Device {
   void run_once();
   Status look_and_step();
   void backend_fired();
+  void resumed_early() { resumed_.store(true); }
+  void resumed_late() { work_->queue(); }
+  void come_back();
   void frontend_fired() { work_->queue(); }
   void retry_due() { work_->queue(); }
   Status find_backend();
@@ -151,6 +154,7 @@ class Device {
   std::atomic<unsigned> runs_wanted_ = 0;
   std::atomic<bool> changed_ = false;
   bool unwritten_ = false;             ///< the store does not show state_ yet
+  std::atomic<bool> resumed_ = false;  ///< all that was shared is of a domain that is no more
   std::atomic<bool> leaving_ = false;  ///< being destroyed: nothing is begun any more
   std::atomic<bool> close_wanted_ = false;
   std::atomic<bool> open_wanted_ = false;
@@ -163,6 +167,8 @@ class Device {
   Owned<platform::Timer> retry_;
   Owned<Watch> frontend_watch_;
   Owned<Watch> backend_watch_;
+  Owned<SuspendCallback> early_;
+  Owned<SuspendCallback> late_;
 };
 
 }  // namespace ringside::xenbus

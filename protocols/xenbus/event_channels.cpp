@@ -21,14 +21,20 @@ class EventChannels::Channel final : public EventChannel {
       : owner_(owner), port_(port), handler_(handler), cpu_(cpu), closing_(closing) {}
 
   Port port() const override { return port_; }
-  void notify() override { (void)owner_.xen_.send(port_); }
-  void mask() override { atomic(mask_word()).fetch_or(bit_of(port_)); }
+  void notify() override {
+    if (!lost_.load()) (void)owner_.xen_.send(port_);
+  }
+  void mask() override {
+    if (!lost_.load()) atomic(mask_word()).fetch_or(bit_of(port_));
+  }
   bool unmask() override;
   void destroy() override;
 
   Delegate handler() const { return handler_; }
   unsigned cpu() const { return cpu_; }
   Closing closing() const { return closing_; }
+  bool lost() const { return lost_.load(); }
+  void lose() { lost_.store(true); }
   void keep(platform::Box<Channel> self) { self_ = std::move(self); }
 
  private:
@@ -40,10 +46,12 @@ class EventChannels::Channel final : public EventChannel {
   Delegate handler_;
   unsigned cpu_;
   Closing closing_;
+  std::atomic<bool> lost_ = false;  ///< its port is of the domain before the last resume
   platform::Box<Channel> self_;
 };
 
 bool EventChannels::Channel::unmask() {
+  if (lost_.load()) return false;
   if (owner_.platform_.cpu() != cpu_) {
     // EVTCHN-001: only Xen can raise the event on another CPU, and does so only when it finds
     // the mask bit still set.
@@ -91,6 +99,14 @@ Status EventChannels::start(std::byte* shared_info) {
   for (Word& word : shared_->evtchn_mask) atomic(word).store(~Word{0});
   for (Cpu& cpu : cpus_) platform_.set_upcall(cpu.index, Delegate::to<&Cpu::upcall>(cpu));
   return Status::kOk;
+}
+
+void EventChannels::resume(std::byte* shared_info) {
+  for (std::atomic<Channel*>& slot : channels_) {
+    if (Channel* channel = slot.exchange(nullptr)) channel->lose();
+  }
+  shared_ = reinterpret_cast<shared_info_t*>(shared_info);
+  for (Word& word : shared_->evtchn_mask) atomic(word).store(~Word{0});
 }
 
 vcpu_info_t& EventChannels::vcpu(unsigned cpu) const { return shared_->vcpu_info[cpu]; }
@@ -141,10 +157,12 @@ void EventChannels::remove(Channel& channel) {
   Cpu& cpu = cpus_[channel.cpu()];
   {
     const platform::LockGuard guard(*cpu.lock);
-    channels_[channel.port()].store(nullptr, std::memory_order_release);
+    // The port of a lost channel may be another's by now.
+    if (!channel.lost()) channels_[channel.port()].store(nullptr, std::memory_order_release);
   }
   // A handler may close its own channel; any other CPU waits for it to return.
   while (cpu.active.load() == &channel && platform_.cpu() != cpu.index) platform_.yield();
+  if (channel.lost()) return;
   if (channel.closing() == Closing::kClose) (void)xen_.close(channel.port());
 }
 

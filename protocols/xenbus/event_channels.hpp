@@ -28,6 +28,9 @@ class EventChannels final : public Events {
 
   /// Masks every port of `shared_info` and takes the upcall of each CPU.
   Status start(std::byte* shared_info);
+  /// Begins anew on the shared info page of the new domain: the channels that were open are
+  /// lost, do nothing any more and are to be opened again. While no other CPU runs.
+  void resume(std::byte* shared_info);
 
   Result<Owned<EventChannel>> open_unbound(DomainId peer, Delegate handler, unsigned cpu) override;
   Result<Owned<EventChannel>> open_interdomain(DomainId peer, Port port, Delegate handler,

@@ -167,4 +167,12 @@ Status Hypercalls::close(Port port) {
   return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_close, argument));
 }
 
+Result<bool> Hypercalls::suspend() {
+  sched_shutdown argument{};
+  argument.reason = SHUTDOWN_suspend;
+  const int64_t result = operate(__HYPERVISOR_sched_op, SCHEDOP_shutdown, argument);
+  if (result < 0) return status_of(result);
+  return result == 0;
+}
+
 }  // namespace ringside::xenbus

@@ -48,6 +48,10 @@ class Hypercalls {
   Status unmask(Port port);
   Status close(Port port);
 
+  /// SCHEDOP_shutdown with SHUTDOWN_suspend: returns once the domain goes on, false when the
+  /// suspend was cancelled. Source: sched.h
+  Result<bool> suspend();
+
  private:
   template <typename Argument>
   int64_t operate(unsigned number, uint64_t command, Argument& argument);

@@ -42,6 +42,10 @@ Status StoreClient::start() {
   if (!lock) return lock.status();
   lock_ = *std::move(lock);
 
+  return attach();
+}
+
+Status StoreClient::attach() {
   // STORE-023: where the toolstack put page and port.
   const auto frame = xen_.parameter(HVM_PARAM_STORE_PFN);
   if (!frame) return frame.status();
@@ -76,6 +80,7 @@ Status StoreClient::reconnect() {
   const platform::LockGuard guard(*lock_);
   ring_ = StoreRing(page_);
   open_ = true;
+  disconnected_ = false;
   return Status::kOk;
 }
 
@@ -101,7 +106,7 @@ Result<platform::Box<StoreClient::Request>> StoreClient::compose(uint32_t type,
 }
 
 Status StoreClient::append(Request& request) {
-  if (!open_) return Status::kClosed;
+  if (!open_ && !disconnected_) return Status::kClosed;
   if (request_count_ == kMaxRequests) return Status::kBusy;
   request.header.req_id = next_id_++;
   std::memcpy(request.bytes.begin(), &request.header, sizeof(request.header));
@@ -121,6 +126,8 @@ Result<platform::Buffer> StoreClient::call(uint32_t type, Transaction transactio
   (*request)->answered = *std::move(answered);
   {
     const platform::LockGuard guard(*lock_);
+    // STORE-017: its number may be another transaction's by now.
+    if (transaction.id != 0 && transaction.connection != connection_) return Status::kAgain;
     const Status status = append(**request);
     if (!ok(status)) return status;
   }
@@ -180,7 +187,7 @@ void StoreClient::poll() {
 }
 
 bool StoreClient::pump() {
-  if (!open_ || ring_.reconnecting()) return false;
+  if (!open_ || disconnected_ || ring_.reconnecting()) return false;
   // STORE-021: xenstored has given up; nothing in the page means anything any more.
   if (!ok(ring_.health())) {
     die(Status::kClosed);
@@ -276,6 +283,38 @@ void StoreClient::undo(const Request& request) {
   Request& kept = **end;
   kept.abandoned = true;
   kept.self = *std::move(end);
+}
+
+void StoreClient::disconnect() {
+  const platform::LockGuard guard(*lock_);
+  disconnected_ = true;
+  ++connection_;
+  incoming_.clear();
+  for (Request* next = requests_; next != nullptr;) {
+    Request& request = *next;
+    next = request.next;
+    request.sent = 0;
+    if (request.only_reads() && !request.abandoned) continue;
+    // A watch is registered again, or is gone, with the connection.
+    const bool watch = request.header.type == XS_WATCH || request.header.type == XS_UNWATCH;
+    complete(request, watch ? Status::kOk : Status::kAgain);
+  }
+}
+
+Status StoreClient::resume() {
+  channel_.reset();
+  if (page_ != nullptr) platform_.unmap_frame(page_);
+  page_ = nullptr;
+  const Status status = attach();
+  if (ok(status)) {
+    watch_again();
+    poll();
+    return status;
+  }
+  const platform::LockGuard guard(*lock_);
+  disconnected_ = false;
+  die(Status::kClosed);
+  return status;
 }
 
 void StoreClient::protocol_broken() {

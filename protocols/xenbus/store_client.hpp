@@ -36,6 +36,11 @@ class StoreClient final : public Store {
 
   /// Finds page and port by their HVM parameters; passive level, may wait for a reconnection.
   Status start();
+  /// The ring is gone with the former domain. What only reads is asked again after resume();
+  /// what changes something, and each transaction, ends with kAgain. EARLY. [STORE-017]
+  void disconnect();
+  /// Finds page and port of the new domain and registers every watch again. LATE. [STORE-017]
+  Status resume();
 
   Result<platform::Buffer> read(Transaction transaction, std::string_view path) override;
   Status write(Transaction transaction, std::string_view path, std::string_view value) override;
@@ -77,7 +82,10 @@ class StoreClient final : public Store {
   void forget(Registration& registration);
   void die(Status why);
   void protocol_broken();
+  Status attach();
   Status reconnect();
+  void watch_again();
+  Status watch_one_again();
 
   platform::Platform& platform_;
   Hypercalls& xen_;
@@ -89,6 +97,8 @@ class StoreClient final : public Store {
   Owned<platform::Lock> lock_;  ///< guards all below
   StoreRing ring_;
   bool open_ = false;
+  bool disconnected_ = false;  ///< between disconnect() and resume()
+  uint32_t connection_ = 0;    ///< counts resumes; transactions carry it
   StoreMessage incoming_;
   Request* requests_ = nullptr;  ///< in order of submission
   unsigned request_count_ = 0;

@@ -120,12 +120,17 @@ Result<Listing> StoreClient::directory_by_parts(Transaction transaction, std::st
 }
 
 Result<Transaction> StoreClient::begin() {
+  uint32_t connection = 0;
+  {
+    const platform::LockGuard guard(*lock_);
+    connection = connection_;
+  }
   const std::string_view segments[] = {kNul};
   const auto reply = call(XS_TRANSACTION_START, kNoTransaction, segments);
   if (!reply) return reply.status();
   const auto id = parse_number(reply->view());
   if (id && *id != 0 && *id <= std::numeric_limits<uint32_t>::max()) {
-    return Transaction{static_cast<uint32_t>(*id)};
+    return Transaction{static_cast<uint32_t>(*id), connection};
   }
   const platform::LockGuard guard(*lock_);
   protocol_broken();
@@ -157,7 +162,8 @@ class StoreClient::Registration final : public Watch {
 
   platform::Buffer path;
   Delegate changed;
-  uint32_t token;  // never an address: the store is no place for those
+  uint32_t connection = 0;  // of its last WATCH
+  uint32_t token;           // never an address: the store is no place for those
   Registration* next = nullptr;
   platform::Box<Registration> self;
 
@@ -177,6 +183,7 @@ Result<Owned<Watch>> StoreClient::watch(std::string_view path, Delegate changed)
     // STORE-014: the first event may come before the reply.
     const platform::LockGuard guard(*lock_);
     registration.token = next_token_++;
+    registration.connection = connection_;
     registration.next = registrations_;
     registrations_ = &registration;
   }
@@ -190,6 +197,38 @@ Result<Owned<Watch>> StoreClient::watch(std::string_view path, Delegate changed)
   }
   registration.self = *std::move(box);
   return Owned<Watch>(&registration);
+}
+
+void StoreClient::watch_again() {
+  constexpr platform::Nanoseconds kPause = platform::kMillisecond;
+  // Without its watches nobody would ever hear of the new back ends: this has to succeed.
+  for (;;) {
+    const Status status = watch_one_again();
+    if (status == Status::kNotFound || status == Status::kClosed) return;
+    poll();
+    if (ok(status)) continue;
+    auto never = platform_.create_event();
+    if (never) (void)platform_.wait_until(**never, platform_.now() + kPause);
+  }
+}
+
+Status StoreClient::watch_one_again() {
+  const platform::LockGuard guard(*lock_);
+  Registration* registration = registrations_;
+  while (registration != nullptr && registration->connection == connection_) {
+    registration = registration->next;
+  }
+  if (registration == nullptr) return Status::kNotFound;
+  const Decimal number(registration->token);
+  const std::string_view segments[] = {registration->path.view(), kNul, number.view(), kNul};
+  auto request = compose(XS_WATCH, kNoTransaction, segments);
+  if (!request) return request.status();
+  if (const Status status = append(**request); !ok(status)) return status;
+  registration->connection = connection_;
+  Request& kept = **request;
+  kept.abandoned = true;
+  kept.self = *std::move(request);
+  return Status::kOk;
 }
 
 void StoreClient::forget(Registration& registration) {

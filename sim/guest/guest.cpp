@@ -10,17 +10,16 @@ namespace {
 
 class GuestHypercall final : public xenbus::Hypercall {
  public:
-  GuestHypercall(Machine& machine, Domain& domain, GuestPlatform& platform)
-      : machine_(machine), domain_(domain), platform_(platform) {}
+  GuestHypercall(Machine& machine, GuestPlatform& platform)
+      : machine_(machine), platform_(platform) {}
 
   int64_t call(unsigned number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                uint64_t a5) override {
-    return machine_.hypercall(domain_, platform_.cpu(), number, a1, a2, a3, a4, a5);
+    return machine_.hypercall(platform_.domain(), platform_.cpu(), number, a1, a2, a3, a4, a5);
   }
 
  private:
   Machine& machine_;
-  Domain& domain_;
   GuestPlatform& platform_;
 };
 
@@ -28,32 +27,39 @@ class GuestHypercall final : public xenbus::Hypercall {
 
 struct Guest::Impl {
   Impl(Machine& machine_, Domain& domain_)
-      : machine(machine_),
-        domain(domain_),
-        platform(machine_, domain_),
-        hypercall(machine_, domain_, platform) {}
+      : machine(machine_), platform(machine_, domain_), hypercall(machine_, platform) {}
 
   Machine& machine;
-  Domain& domain;
   GuestPlatform platform;
   GuestHypercall hypercall;
 };
 
 Guest::Guest(Machine& machine, Domain& domain) : impl_(std::make_unique<Impl>(machine, domain)) {
+  live_in(domain);
+}
+
+void Guest::live_in(Domain& domain) {
   domain.set_auditor([this](std::vector<std::string>& findings) {
     for (std::string& finding : audit()) findings.push_back(std::move(finding));
+  });
+  domain.set_mover([this](Domain& next) {
+    Domain& former = impl_->platform.domain();
+    impl_->platform.move_to(next);
+    live_in(next);
+    former.set_auditor({});
   });
 }
 
 Guest::~Guest() {
   impl_->platform.stop();
   // What is left over stays known to the domain.
-  impl_->domain.set_auditor([left = audit()](std::vector<std::string>& findings) {
+  domain().set_mover({});
+  domain().set_auditor([left = audit()](std::vector<std::string>& findings) {
     findings.insert(findings.end(), left.begin(), left.end());
   });
 }
 
-Domain& Guest::domain() { return impl_->domain; }
+Domain& Guest::domain() { return impl_->platform.domain(); }
 platform::Platform& Guest::platform() { return impl_->platform; }
 xenbus::Hypercall& Guest::hypercall() { return impl_->hypercall; }
 

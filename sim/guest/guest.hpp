@@ -25,6 +25,7 @@ class Guest {
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
 
+  /// Another one after the guest was restored or migrated.
   Domain& domain();
   platform::Platform& platform();
   xenbus::Hypercall& hypercall();
@@ -52,6 +53,8 @@ class Guest {
   std::vector<std::string> audit() const;
 
  private:
+  void live_in(Domain& domain);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

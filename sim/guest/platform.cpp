@@ -16,7 +16,10 @@ using platform::Page;
 using platform::PageRange;
 
 GuestPlatform::GuestPlatform(Machine& machine, Domain& domain)
-    : machine_(machine), domain_(domain), random_(machine.world().random().fork()) {
+    : machine_(machine),
+      domain_(&domain),
+      home_(domain.id()),
+      random_(machine.world().random().fork()) {
   for (unsigned i = 0; i < domain.vcpus(); ++i) {
     vcpus_.push_back(std::make_unique<Vcpu>(machine, domain, i));
   }
@@ -41,9 +44,9 @@ void GuestPlatform::release_page(Page page) {
 Result<PageRange> GuestPlatform::allocate_pages(unsigned count) {
   if (count == 0 || count > kMaxRangePages) return Status::kInvalidArgument;
   if (heap_.fails()) return Status::kNoMemory;
-  const auto gfns = domain_.allocate_pages(count);
+  const auto gfns = domain().allocate_pages(count);
   if (gfns.empty()) return Status::kNoMemory;
-  PageRange range{.address = domain_.page_address(gfns[0]), .count = count};
+  PageRange range{.address = domain().page_address(gfns[0]), .count = count};
   std::copy(gfns.begin(), gfns.end(), range.frames.begin());
   const std::lock_guard lock(mutex_);
   pages_[gfns[0]] = count;
@@ -59,13 +62,13 @@ void GuestPlatform::release_pages(const PageRange& pages) {
     if (known) pages_.erase(found);
   }
   RINGSIDE_ASSERT(*this, known);
-  RINGSIDE_ASSERT(*this, domain_.page_address(pages.frames[0]) == pages.address);
-  domain_.release_pages(std::span(pages.frames).first(pages.count));
+  RINGSIDE_ASSERT(*this, domain().page_address(pages.frames[0]) == pages.address);
+  domain().release_pages(std::span(pages.frames).first(pages.count));
 }
 
 Result<Frame> GuestPlatform::reserve_frames(unsigned count) {
   if (heap_.fails()) return Status::kNoMemory;
-  const uint64_t first = domain_.reserve_frames(count);
+  const uint64_t first = domain().reserve_frames(count);
   if (first == Domain::kNoFrame) return Status::kNoMemory;
   const std::lock_guard lock(mutex_);
   reserved_[first] = count;
@@ -81,11 +84,11 @@ void GuestPlatform::release_frames(Frame first, unsigned count) {
     if (known) reserved_.erase(found);
   }
   RINGSIDE_ASSERT(*this, known);
-  domain_.release_frames(first, count);
+  domain().release_frames(first, count);
 }
 
 Result<std::byte*> GuestPlatform::map_frame(Frame frame) {
-  std::byte* address = domain_.page_address(frame);
+  std::byte* address = domain().page_address(frame);
   if (address == nullptr) return Status::kInvalidArgument;
   const std::lock_guard lock(mutex_);
   ++mapped_[address];
@@ -105,7 +108,7 @@ void GuestPlatform::unmap_frame(std::byte* address) {
 
 Vcpu* GuestPlatform::current_vcpu() {
   const Actor* self = Actor::current();
-  if (self == nullptr || self->place().domain != domain_.id()) return nullptr;
+  if (self == nullptr || self->place().domain != home_) return nullptr;
   return vcpus_[self->place().vcpu].get();
 }
 
@@ -173,6 +176,41 @@ void GuestPlatform::set_upcall(unsigned cpu, Delegate upcall) {
   vcpus_[cpu]->set_upcall(upcall);
 }
 
+Status GuestPlatform::run_alone(Delegate body) {
+  Vcpu* self = current_vcpu();
+  if (self == nullptr) return Status::kNotSupported;
+  RINGSIDE_ASSERT(*this, !self->at_dispatch());
+  /// The other vCPUs, kept as long as this lives.
+  struct Alone {
+    GuestPlatform& platform;
+    Vcpu& self;
+    Alone(GuestPlatform& guest, Vcpu& vcpu) : platform(guest), self(vcpu) {
+      self.enter_dispatch();
+      for_others([](Vcpu& other) { other.hold(); });
+      for_others([this](Vcpu& other) {
+        while (!other.held()) platform.yield();
+      });
+    }
+    ~Alone() {
+      for_others([](Vcpu& other) { other.let_go(); });
+      self.leave_dispatch();
+    }
+    void for_others(const std::function<void(Vcpu&)>& act) const {
+      for (const auto& vcpu : platform.vcpus_) {
+        if (vcpu.get() != &self) act(*vcpu);
+      }
+    }
+  };
+  const Alone alone(*this, *self);
+  body();
+  return Status::kOk;
+}
+
+void GuestPlatform::move_to(Domain& domain) {
+  domain_.store(&domain);
+  for (const auto& vcpu : vcpus_) vcpu->move_to(domain);
+}
+
 uint64_t GuestPlatform::random() {
   const std::lock_guard lock(mutex_);
   return random_.next();
@@ -203,7 +241,7 @@ void GuestPlatform::fail(const char* file, int line, const char* condition) {
     std::fprintf(stderr, "%s\n", step.c_str());
   }
   std::fprintf(stderr, "%s:%d: %s: broken invariant: %s (seed %llu)\n", file, line,
-               domain_.name().c_str(), condition,
+               domain().name().c_str(), condition,
                static_cast<unsigned long long>(machine_.world().seed()));
   std::abort();
 }
@@ -228,7 +266,7 @@ void GuestPlatform::stop() {
 }
 
 std::vector<std::string> GuestPlatform::audit() const {
-  const std::string who = "domain " + std::to_string(domain_.id()) + ": ";
+  const std::string who = "domain " + std::to_string(domain().id()) + ": ";
   std::vector<std::string> findings;
   heap_.audit(findings);
   const auto count = [&](const char* what, int number) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,6 +42,7 @@ class GuestPlatform final : public platform::Platform {
   Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned cpu) override;
   Result<Owned<platform::Work>> create_work(Delegate run, unsigned cpu) override;
   void set_upcall(unsigned cpu, Delegate upcall) override;
+  Status run_alone(Delegate body) override;
 
   uint64_t random() override;
   void log(platform::LogLevel level, std::string_view line) override;
@@ -55,13 +57,16 @@ class GuestPlatform final : public platform::Platform {
   std::vector<std::string> lines() const;
   void on_log(std::function<void(platform::LogLevel, std::string_view)> listener);
   void stop();
+  void move_to(Domain& domain);
+  Domain& domain() const { return *domain_.load(); }
   std::vector<std::string> audit() const;
 
  private:
   Status wait_outside(GuestEvent& event, platform::Nanoseconds deadline);
 
   Machine& machine_;
-  Domain& domain_;
+  std::atomic<Domain*> domain_;
+  const uint16_t home_;  // where its actors were spawned
   Heap heap_;
   ObjectCounts counts_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;

@@ -11,7 +11,7 @@ using platform::kForever;
 using platform::Nanoseconds;
 
 Vcpu::Vcpu(Machine& machine, Domain& domain, unsigned index)
-    : machine_(machine), domain_(domain), index_(index) {
+    : machine_(machine), domain_(&domain), home_(domain.id()), index_(index) {
   driver_.store(&new_context());
   kick();
 }
@@ -22,9 +22,8 @@ Vcpu::Context& Vcpu::new_context() {
   contexts_.push_back(std::make_unique<Context>());
   Context& context = *contexts_.back();
   started_.fetch_add(1);
-  world().spawn(domain_.name() + "/vcpu" + std::to_string(index_),
-                [this, &context] { run_context(context); },
-                {.domain = domain_.id(), .vcpu = index_});
+  world().spawn(domain().name() + "/vcpu" + std::to_string(index_),
+                [this, &context] { run_context(context); }, {.domain = home_, .vcpu = index_});
   return context;
 }
 
@@ -44,7 +43,7 @@ void Vcpu::kick() {
 
 bool Vcpu::is_current() const {
   const Actor* self = Actor::current();
-  return self != nullptr && self->place().domain == domain_.id() && self->place().vcpu == index_;
+  return self != nullptr && self->place().domain == home_ && self->place().vcpu == index_;
 }
 
 std::exception_ptr Vcpu::take_failure() {
@@ -61,7 +60,7 @@ void Vcpu::run_context(Context& context) {
   context.actor.store(Actor::current());
   await_turn(context);
   drive(context);
-  domain_.set_runner(index_, nullptr);
+  domain().set_runner(index_, nullptr);
   if (!idle_.empty()) {
     Context* next = idle_.back();
     idle_.pop_back();
@@ -146,7 +145,7 @@ void Vcpu::await_turn(Context& context) {
     // What woke it may have been meant for the driver.
     if (driver_.load() != &context) kick();
   }
-  domain_.set_runner(index_, actor);
+  domain().set_runner(index_, actor);
 }
 
 Vcpu::Context* Vcpu::finished_waiter() {
@@ -160,7 +159,32 @@ Vcpu::Context* Vcpu::finished_waiter() {
   return nullptr;
 }
 
+void Vcpu::hold() {
+  hold_wanted_.store(true);
+  kick();
+}
+
+void Vcpu::let_go() {
+  hold_wanted_.store(false);
+  kick();
+}
+
+void Vcpu::stay_held() {
+  const auto kept = [this] { return (hold_wanted_.load() || domain().paused()) && !stopping(); };
+  if (!kept()) return;
+  held_.store(true);
+  while (kept()) Actor::current()->sleep();
+  held_.store(false);
+}
+
+void Vcpu::move_to(Domain& domain) {
+  Domain& former = *domain_.exchange(&domain);
+  former.set_runner(index_, nullptr);
+  domain.set_runner(index_, driver_.load()->actor.load());
+}
+
 void Vcpu::dispatch() {
+  stay_held();
   ++dispatch_depth_;
   take_upcalls();
   while (GuestTimer* timer = due_timer()) {
@@ -172,7 +196,7 @@ void Vcpu::dispatch() {
 
 void Vcpu::take_upcalls() {
   const auto pending = [this] {
-    vcpu_info_t& info = domain_.vcpu_info(index_);
+    vcpu_info_t& info = domain().vcpu_info(index_);
     return std::atomic_ref(info.evtchn_upcall_pending).load() != 0 &&
            std::atomic_ref(info.evtchn_upcall_mask).load() == 0;
   };

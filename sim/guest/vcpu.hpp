@@ -35,6 +35,16 @@ class Vcpu {
   /// From the driver, at passive level.
   Status wait_until(GuestEvent& event, platform::Nanoseconds deadline);
   void set_upcall(Delegate upcall);
+  /// Keeps the vCPU, from its next look for work on, from doing anything.
+  void hold();
+  void let_go();
+  /// It is kept now, or has ended.
+  bool held() const { return held_.load() || all_ended(); }
+  /// Around what runs at dispatch level on this vCPU.
+  void enter_dispatch() { ++dispatch_depth_; }
+  void leave_dispatch() { --dispatch_depth_; }
+  /// The guest's memory lives on in `domain`, and so does the vCPU.
+  void move_to(Domain& domain);
   /// Ends waits with kTimedOut and drops jobs that have not begun; returns when no context
   /// is left.
   void stop();
@@ -71,6 +81,7 @@ class Vcpu {
   Context& new_context();
   void hand_over(Context& self, Context& next);
   void await_turn(Context& context);
+  void stay_held();
   void dispatch();
   void take_upcalls();
   GuestTimer* due_timer();
@@ -79,13 +90,17 @@ class Vcpu {
   bool job_ready();
   void run_job(Job& job);
   platform::Nanoseconds next_deadline();
+  Domain& domain() const { return *domain_.load(); }
   bool all_ended() const { return ended_.load() == started_.load(); }
 
   Machine& machine_;
-  Domain& domain_;
+  std::atomic<Domain*> domain_;
+  const uint16_t home_;  // where its actors were spawned
   unsigned index_;
   std::atomic<Context*> driver_{nullptr};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> hold_wanted_{false};
+  std::atomic<bool> held_{false};
   std::atomic<uint32_t> started_{0};
   std::atomic<uint32_t> ended_{0};
   std::atomic<bool> in_upcall_{false};

@@ -173,7 +173,64 @@ std::optional<unsigned> Domain::shutdown_reason() const {
   return static_cast<unsigned>(reason);
 }
 
-void Domain::set_shutdown(unsigned reason) { shutdown_reason_.store(static_cast<int>(reason)); }
+void Domain::set_shutdown(unsigned reason) {
+  shutdown_reason_.store(static_cast<int>(reason));
+  machine_.dom0().events().raise_virq(VIRQ_DOM_EXC);
+}
+
+int64_t Domain::suspend() {
+  resume_answer_.store(-1);
+  Actor* self = Actor::current();
+  suspended_.store(self);
+  set_shutdown(SHUTDOWN_suspend);
+  if (self == nullptr) return 0;
+  self->wait([this] { return resume_answer_.load() >= 0; });
+  return resume_answer_.load();
+}
+
+void Domain::resume(int64_t answer) {
+  shutdown_reason_.store(-1);
+  resume_answer_.store(answer);
+  if (Actor* waiter = suspended_.exchange(nullptr)) waiter->wake();
+}
+
+void Domain::pause() { pauses_.fetch_add(1); }
+
+void Domain::unpause() {
+  pauses_.fetch_sub(1);
+  for (unsigned vcpu = 0; vcpu < config_.vcpus; ++vcpu) kick(vcpu);
+}
+
+void Domain::take_memory(Domain& from) {
+  const std::scoped_lock lock(mutex_, from.mutex_);
+  for (uint64_t gfn = 0; gfn < total_gfns_; ++gfn) {
+    if (from.slots_[gfn].frame.load() == 0) continue;
+    const bool owned = from.slots_[gfn].owned;
+    const MachineFrame frame = from.detach(gfn);
+    if (!owned) continue;
+    slots_[gfn].owned = true;
+    slots_[gfn].frame.store(frame, std::memory_order_release);
+    populated_.fetch_add(1);
+  }
+  next_gfn_ = from.next_gfn_;
+  free_gfns_ = std::move(from.free_gfns_);
+  next_hole_ = from.next_hole_;
+  free_holes_ = std::move(from.free_holes_);
+}
+
+void Domain::set_mover(std::function<void(Domain&)> mover) {
+  const std::lock_guard lock(mutex_);
+  mover_ = std::move(mover);
+}
+
+void Domain::move_guest(Domain& to) {
+  std::function<void(Domain&)> mover;
+  {
+    const std::lock_guard lock(mutex_);
+    mover = std::exchange(mover_, {});
+  }
+  if (mover) mover(to);
+}
 
 void Domain::set_runner(unsigned vcpu, Actor* actor) { runners_[vcpu].store(actor); }
 

@@ -80,7 +80,26 @@ class Domain {
   uint64_t hvm_param(uint32_t index) const { return hvm_params_[index].load(); }
   void set_hvm_param(uint32_t index, uint64_t value) { hvm_params_[index].store(value); }
   std::optional<unsigned> shutdown_reason() const;
+  /// Also tells dom0 (VIRQ_DOM_EXC).
   void set_shutdown(unsigned reason);
+  /// SCHEDOP_shutdown with SHUTDOWN_suspend: the calling vCPU stops until resume(), and gets
+  /// what that says. Outside the actors it returns 0 at once.
+  int64_t suspend();
+  /// Lets a suspended domain go on: 1 tells it that the suspend was cancelled, 0 that it is in
+  /// a new domain. Source: sched.h, SHUTDOWN_suspend
+  void resume(int64_t answer);
+  /// Keeps the vCPUs, from their next look for work on, from running; counted.
+  void pause();
+  void unpause();
+  bool paused() const { return pauses_.load() > 0; }
+
+  // --- restore --------------------------------------------------------------------------
+  /// Takes over all memory of `from` at the same frame numbers; Xen's own frames stay behind.
+  /// Both have the same max_pages().
+  void take_memory(Domain& from);
+  /// What moves with the memory: called by move_guest() with the domain it is in from then on.
+  void set_mover(std::function<void(Domain&)> mover);
+  void move_guest(Domain& to);
 
   // --- execution ------------------------------------------------------------------------
   /// Woken when the vCPU has an upcall to take; null when nobody runs it.
@@ -123,6 +142,10 @@ class Domain {
   std::unique_ptr<std::atomic<Actor*>[]> runners_;
   std::array<std::atomic<uint64_t>, HVM_NR_PARAMS> hvm_params_{};
   std::atomic<int> shutdown_reason_{-1};
+  std::atomic<int64_t> resume_answer_{-1};
+  std::atomic<Actor*> suspended_{nullptr};
+  std::atomic<unsigned> pauses_{0};
+  std::function<void(Domain&)> mover_;
   std::unique_ptr<GrantTable> grants_;
   std::unique_ptr<EventChannels> events_;
 };

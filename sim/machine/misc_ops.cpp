@@ -63,6 +63,13 @@ int64_t remote_shutdown(const Caller& caller, const sched_remote_shutdown_t& op)
   return 0;
 }
 
+int64_t shut_down(const Caller& caller, unsigned reason) {
+  if (reason > SHUTDOWN_MAX) return error(XEN_EINVAL);
+  if (reason == SHUTDOWN_suspend) return caller.domain.suspend();
+  caller.domain.set_shutdown(reason);
+  return 0;
+}
+
 int64_t get_features(xen_feature_info_t& info) {
   info.submap = info.submap_idx != 0
                     ? 0
@@ -93,8 +100,7 @@ int64_t sched_op(const Caller& caller, unsigned command, uint64_t argument) {
   if (argument == 0) return error(XEN_EFAULT);
   switch (command) {
     case SCHEDOP_shutdown:
-      caller.domain.set_shutdown(argument_at<sched_shutdown_t>(argument)->reason);
-      return 0;
+      return shut_down(caller, argument_at<sched_shutdown_t>(argument)->reason);
     case SCHEDOP_poll: return poll(caller, *argument_at<sched_poll_t>(argument));
     case SCHEDOP_remote_shutdown:
       return remote_shutdown(caller, *argument_at<sched_remote_shutdown_t>(argument));

@@ -1,6 +1,7 @@
 #include "sim/toolstack/toolstack.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
 #include <system_error>
 
@@ -85,13 +86,23 @@ Toolstack::~Toolstack() = default;
 Domain& Toolstack::create_domain(const GuestConfig& config) {
   Domain& domain = machine_.create_domain({.name = config.name, .vcpus = config.vcpus});
   const auto pages = domain.allocate_pages(2);
+  if (pages.size() != 2) {
+    machine_.destroy_domain(domain.id());
+    throw std::runtime_error("no memory for the store and the console");
+  }
+  give_channels(domain, pages[0], pages[1], config);
+  return domain;
+}
+
+void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
+                              const GuestConfig& config) {
   const int64_t store_port = domain.events().alloc_unbound(0);
   const int64_t console_port = domain.events().alloc_unbound(0);
-  if (pages.size() != 2 || store_port <= 0 || console_port <= 0) {
+  if (store_port <= 0 || console_port <= 0) {
     machine_.destroy_domain(domain.id());
-    throw std::runtime_error("no memory or event channel for the store and the console");
+    throw std::runtime_error("no event channel for the store and the console");
   }
-  const DomainChannels made{pages[0], static_cast<uint32_t>(store_port), pages[1],
+  const DomainChannels made{store_gfn, static_cast<uint32_t>(store_port), console_gfn,
                             static_cast<uint32_t>(console_port)};
   domain.set_hvm_param(HVM_PARAM_STORE_PFN, made.store_gfn);
   domain.set_hvm_param(HVM_PARAM_STORE_EVTCHN, made.store_port);
@@ -102,7 +113,44 @@ Domain& Toolstack::create_domain(const GuestConfig& config) {
 
   write_domain_nodes(domain.id(), config, made);
   if (!xenstored_.introduce(domain)) throw std::runtime_error("the store refused the domain");
+}
+
+void Toolstack::request(uint16_t domid, std::string_view what) {
+  write(home_path(domid) + "/control/shutdown", what);
+}
+
+void Toolstack::cancel_suspend(uint16_t domid) {
+  constexpr int64_t kCancelled = 1;
+  if (Domain* domain = machine_.find(domid)) domain->resume(kCancelled);
+}
+
+Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
+  Domain* from = machine_.find(source);
+  if (from == nullptr || from->shutdown_reason() != SHUTDOWN_suspend) {
+    throw std::runtime_error("only a suspended domain can be restored elsewhere");
+  }
+  Domain& domain = machine_.create_domain(
+      {.name = config.name, .vcpus = from->vcpus(), .max_pages = from->max_pages()});
+  xenstored_.release(source);
+  domain.take_memory(*from);
+  const uint64_t store_gfn = from->hvm_param(HVM_PARAM_STORE_PFN);
+  const uint64_t console_gfn = from->hvm_param(HVM_PARAM_CONSOLE_PFN);
+  for (const uint64_t gfn : {store_gfn, console_gfn}) {
+    std::memset(domain.page_address(gfn), 0, kPageSize);
+  }
+  give_channels(domain, store_gfn, console_gfn, config);
+  from->move_guest(domain);
+  restored_from_[domain.id()] = from;
+  destroy_domain(source);
   return domain;
+}
+
+void Toolstack::finish_restore(uint16_t domid) {
+  const auto found = restored_from_.find(domid);
+  if (found == restored_from_.end()) return;
+  // The vCPU that suspended still is inside of its hypercall to the former domain.
+  found->second->resume(0);
+  restored_from_.erase(found);
 }
 
 void Toolstack::write_domain_nodes(uint16_t domid, const GuestConfig& config,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,17 @@ class Toolstack {
   /// Releases the domain, removes its nodes and those of its back ends, destroys it.
   void destroy_domain(uint16_t domid);
 
+  /// Asks the guest through control/shutdown: "poweroff", "reboot", "suspend", ...
+  void request(uint16_t domid, std::string_view what);
+  /// Lets a suspended domain go on as if it had not been suspended.
+  void cancel_suspend(uint16_t domid);
+  /// Makes a domain of what `source`, which is suspended, has in memory, as restore and the
+  /// receiving end of a migration do, and destroys `source`: another id, ports and nodes, empty
+  /// grant table, no devices. It stays suspended until finish_restore(). The back ends of
+  /// `source` must have let go of its memory.
+  Domain& restore(uint16_t source, const GuestConfig& config = {});
+  void finish_restore(uint16_t domid);
+
   /// Writes both ends' nodes in one transaction, in state Initialising.
   DevicePaths attach_vif(uint16_t domid, const VifConfig& config = {});
   DevicePaths attach_vbd(uint16_t domid, const VbdConfig& config = {});
@@ -78,11 +90,14 @@ class Toolstack {
   xenstore::LocalClient& store() { return *store_; }
 
  private:
+  void give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
+                     const GuestConfig& config);
   void write_domain_nodes(uint16_t domid, const GuestConfig& config, const DomainChannels& made);
 
   Machine& machine_;
   Xenstored& xenstored_;
   std::unique_ptr<xenstore::LocalClient> store_;
+  std::map<uint16_t, Domain*> restored_from_;  ///< by the new domain, until it goes on
 };
 
 }  // namespace ringside::sim

@@ -4,6 +4,7 @@
 #include "protocols/xenbus/interfaces/events.hpp"
 #include "protocols/xenbus/interfaces/grants.hpp"
 #include "protocols/xenbus/interfaces/store.hpp"
+#include "protocols/xenbus/interfaces/suspend.hpp"
 
 namespace ringside::xenbus {
 
@@ -13,6 +14,7 @@ struct Services {
   Grants& grants;
   Events& events;
   Store& store;
+  Suspend* suspend = nullptr;  ///< null where the provider cannot be suspended
 };
 
 }  // namespace ringside::xenbus

@@ -14,6 +14,7 @@ namespace ringside::xenbus {
 /// A xenstore transaction; the default one stands for "no transaction".
 struct Transaction {
   uint32_t id = 0;
+  uint32_t connection = 0;  ///< the store connection it belongs to; none survives a suspend
 };
 inline constexpr Transaction kNoTransaction{};
 

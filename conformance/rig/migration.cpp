@@ -1,0 +1,38 @@
+#include "conformance/rig/migration.hpp"
+
+namespace ringside::conformance {
+namespace {
+
+/// But for those of the store and the console, which the toolstack sees to.
+bool any_grant_used(sim::Domain& domain) {
+  const sim::GrantTable& grants = domain.grants();
+  for (sim::GrantRef ref = GNTTAB_NR_RESERVED_ENTRIES; ref < grants.entries(); ++ref) {
+    if (grants.use_count(ref) > 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void suspend(DriverGuest& guest) {
+  guest.host().toolstack().request(guest.domid(), "suspend");
+  guest.host().require("the guest to suspend",
+                       [&] { return guest.domain().shutdown_reason() == SHUTDOWN_suspend; });
+}
+
+void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
+             const std::function<void(uint16_t domid)>& attach) {
+  Host& host = guest.host();
+  sim::Domain& source = guest.domain();
+  for (const sim::DevicePaths& device : devices) host.toolstack().force_detach(device);
+  host.require("the back ends to let go", [&] { return !any_grant_used(source); });
+  const uint32_t before = guest.bus().suspend().count();
+  const uint16_t domid = host.toolstack().restore(source.id()).id();
+  attach(domid);
+  host.toolstack().finish_restore(domid);
+  host.require("the guest to resume", [&] {
+    return guest.bus().suspend().count() != before && !guest.bus().suspend().busy();
+  });
+}
+
+}  // namespace ringside::conformance

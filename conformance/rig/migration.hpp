@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "conformance/rig/driver_guest.hpp"
+
+namespace ringside::conformance {
+
+/// Asks the guest to suspend, through control/shutdown, and waits until it is. The guest has a
+/// SuspendAgent. From outside the actors.
+void suspend(DriverGuest& guest);
+
+/// Goes on with a suspended guest in a new domain, as restore and migration do: the back ends
+/// of `devices` lose their nodes and let go, the memory moves, and `attach` gives the new domain
+/// its devices. Returns when all LATE callbacks have run.
+void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
+             const std::function<void(uint16_t domid)>& attach);
+
+}  // namespace ringside::conformance
