@@ -120,6 +120,10 @@ TEST_F(IfaceAccessTest, IFACE_003_LengthsAreThoseOfTheStructuresAndNoOthers) {
       {Ioctl::kGnttabUnmap, Width::k64, 4, 0},
       {Ioctl::kGnttabUnmapV2, Width::k64, 8, 0},
       {Ioctl::kGnttabUnmapV2, Width::k32, 4, 0},
+      {Ioctl::kSuspendRegister, Width::k64, 8, 8},
+      {Ioctl::kSuspendRegister, Width::k32, 4, 4},
+      {Ioctl::kSuspendDeregister, Width::k64, 8, 0},
+      {Ioctl::kSuspendDeregister, Width::k32, 4, 0},
       {Ioctl::kGnttabRevokeV2, Width::k64, 8, 0},
       {Ioctl::kGnttabRevokeV2, Width::k32, 4, 0},
   };

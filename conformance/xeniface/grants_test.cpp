@@ -411,7 +411,8 @@ TEST_F(IfaceGrantsTest, IFACE_039_WhatIsNotThereIsRefusedCleanly) {
   platform::Box<xeniface::Gateway> poor;
   ::ringside::Owned<Handle> handle;
   guest_.run([&] {
-    poor = *xeniface::Gateway::create({.services = guest_.services(), .foreign = nullptr});
+    poor = *xeniface::Gateway::create(
+        {.services = guest_.services(), .foreign = nullptr, .suspend = nullptr});
     handle = *poor->open(process_);
   });
   for (const Ioctl code : {Ioctl::kGnttabMap, Ioctl::kGnttabMapV2, Ioctl::kGnttabUnmap,

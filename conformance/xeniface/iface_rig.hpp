@@ -11,6 +11,7 @@
 
 #include "conformance/rig/driver_guest.hpp"
 #include "conformance/rig/host.hpp"
+#include "conformance/xeniface/played_suspend.hpp"
 #include "conformance/xeniface/process.hpp"
 #include "protocols/xeniface/gateway.hpp"
 
@@ -90,8 +91,9 @@ class IfaceTest : public testing::Test {
 
   explicit IfaceTest(const HostConfig& config = {}) : host_(config) {
     guest_.run([&] {
-      gateway_ = *xeniface::Gateway::create(
-          {.services = guest_.services(), .foreign = &guest_.bus().foreign()});
+      gateway_ = *xeniface::Gateway::create({.services = guest_.services(),
+                                             .foreign = &guest_.bus().foreign(),
+                                             .suspend = &suspend_});
       one_ = *gateway_->open(process_);
       two_ = *gateway_->open(other_process_);
     });
@@ -222,6 +224,7 @@ class IfaceTest : public testing::Test {
   Host host_;
   sim::Domain& peer_ = host_.toolstack().create_domain({.name = "peer"});
   DriverGuest guest_{host_, {.vcpus = 2}};
+  PlayedSuspend suspend_;
   Process process_{guest_.platform()};
   Process other_process_{guest_.platform()};
   platform::Box<xeniface::Gateway> gateway_;

@@ -3,6 +3,7 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/xenbus/interfaces/foreign_grants.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/interfaces/suspend.hpp"
 #include "protocols/xeniface/caller.hpp"
 #include "protocols/xeniface/grant_region.hpp"
 #include "protocols/xeniface/handle.hpp"
@@ -14,6 +15,7 @@ namespace ringside::xeniface {
 struct Interfaces {
   xenbus::Services services;
   xenbus::ForeignGrants* foreign = nullptr;
+  xenbus::Suspend* suspend = nullptr;
 };
 
 /// XENIFACE: what programs of this domain reach Xen through, one Handle for each open.
@@ -25,7 +27,9 @@ class Gateway {
   static Result<platform::Box<Gateway>> create(const Interfaces& interfaces);
 
   explicit Gateway(const Interfaces& interfaces)  ///< see create()
-      : services_(interfaces.services), foreign_(interfaces.foreign) {}
+      : services_(interfaces.services),
+        foreign_(interfaces.foreign),
+        suspend_(interfaces.suspend) {}
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
   /// Passive level. Pages of callers that a peer still maps are lost.
@@ -37,6 +41,7 @@ class Gateway {
 
   const xenbus::Services& services() const { return services_; }
   xenbus::ForeignGrants* foreign() const { return foreign_; }
+  xenbus::Suspend* suspend() const { return suspend_; }
   /// Takes a region whose pages, the caller's own, are still mapped by the peer. Tried again
   /// every second. Passive level.
   void park(platform::Box<GrantRegion> region);
@@ -52,6 +57,7 @@ class Gateway {
 
   xenbus::Services services_;
   xenbus::ForeignGrants* foreign_;
+  xenbus::Suspend* suspend_;
   Owned<platform::Lock> lock_;  ///< guards the rest
   ObjectList<GrantRegion> parked_;
   unsigned parked_count_ = 0;

@@ -101,9 +101,11 @@ Answer Handle::serve(const Request& request) {
     case Ioctl::kGnttabUnmap: return gnttab_unmap(request);
     case Ioctl::kGnttabUnmapV2:
       return wide ? gnttab_unmap_v2<Wide>(request) : gnttab_unmap_v2<Narrow>(request);
-    case Ioctl::kSuspendGetCount:
+    case Ioctl::kSuspendGetCount: return suspend_get_count(request);
     case Ioctl::kSuspendRegister:
+      return wide ? suspend_register<Wide>(request) : suspend_register<Narrow>(request);
     case Ioctl::kSuspendDeregister:
+      return wide ? suspend_deregister<Wide>(request) : suspend_deregister<Narrow>(request);
     case Ioctl::kSharedInfoGetTime: return {NtStatus::kNotSupported};
     case Ioctl::kLog: return log(request);
   }
@@ -169,6 +171,7 @@ void Handle::cleanup() {
   };
   drain(watches_);
   drain(channels_);
+  drain(suspend_events_);
 }
 
 void Handle::destroy() {

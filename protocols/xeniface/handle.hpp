@@ -103,6 +103,13 @@ class Handle {
   Answer unmap(Match match);
   void end_map(platform::Box<MapRegion> region, NtStatus status);
 
+  // suspend_requests.cpp
+  Answer suspend_get_count(const Request& request);
+  template <typename Pointer>
+  Answer suspend_register(const Request& request);
+  template <typename Pointer>
+  Answer suspend_deregister(const Request& request);
+
   Answer log(const Request& request);
   /// A number that no object of `list` has, for a caller to know a new one by. Under the lock.
   template <typename T>
@@ -125,6 +132,7 @@ class Handle {
   ObjectList<MapRegion> maps_;
   ObjectList<StoreWatch> watches_;
   ObjectList<Channel> channels_;
+  ObjectList<SuspendEvent> suspend_events_;
 };
 
 }  // namespace ringside::xeniface

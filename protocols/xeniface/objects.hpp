@@ -7,6 +7,7 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/xenbus/interfaces/events.hpp"
 #include "protocols/xenbus/interfaces/store.hpp"
+#include "protocols/xenbus/interfaces/suspend.hpp"
 
 namespace ringside::xeniface {
 
@@ -53,6 +54,16 @@ struct StoreWatch {
   Owned<platform::Event> event;
   Owned<xenbus::Watch> watch;  ///< behind the event, to be gone before it
   platform::Box<StoreWatch> next;
+};
+
+/// An event of the caller's that is set after each resume.
+struct SuspendEvent {
+  void resumed() { event->signal(); }
+
+  uint32_t context = 0;  ///< what the caller knows it by; never an address
+  Owned<platform::Event> event;
+  Owned<xenbus::SuspendCallback> callback;  ///< behind the event, to be gone before it
+  platform::Box<SuspendEvent> next;
 };
 
 /// An event channel that sets the caller's event at each notification while it is unmasked.
