@@ -40,11 +40,12 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   include(${CMAKE_CURRENT_LIST_DIR}/windows.cmake)
 endif()
 # ringside_test_code(TARGET...): of code that only asks questions. Under a sanitizer the time goes
-# into compiling it, not into running it.
+# into compiling it, not into running it; what is to be judged is what it asks.
 function(ringside_test_code)
   if(RINGSIDE_SANITIZE)
     foreach(target ${ARGN})
-      target_compile_options(${target} PRIVATE -O0)
+      target_compile_options(${target} PRIVATE -O0 -fno-sanitize=undefined)
+      target_compile_definitions(${target} PRIVATE RINGSIDE_SANITIZED)
     endforeach()
   endif()
 endfunction()

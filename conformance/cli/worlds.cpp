@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "conformance/campaigns/site_campaign.hpp"
 #include "conformance/cli/verbs.hpp"
 #include "conformance/report/output_file.hpp"
 #include "conformance/report/run_report.hpp"
 #include "conformance/report/terminal.hpp"
-#include "conformance/worlds/site_campaign.hpp"
 
 namespace ringside::conformance {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "conformance/replay/blk_replay.hpp"
-#include "conformance/replay/device_model.hpp"
+#include "conformance/rig/device_model.hpp"
 #include "conformance/rig/driver_guest.hpp"
 #include "protocols/xenvbd/client.hpp"
 #include "protocols/xenvbd/queue.hpp"

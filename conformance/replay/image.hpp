@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "conformance/replay/device_model.hpp"
+#include "conformance/rig/device_model.hpp"
 
 namespace ringside::conformance {
 

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ringside::conformance {
+#include "conformance/rig/device_model.hpp"
 
-inline constexpr uint64_t kSectorSize = 512;
+namespace ringside::conformance {
 
 /// One request of a log. Offset and length in bytes, multiples of kSectorSize.
 struct BlockRequest {

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <memory>
 
-#include "conformance/replay/device_model.hpp"
 #include "conformance/report/outcome.hpp"
+#include "conformance/rig/device_model.hpp"
 
 namespace ringside::conformance {
 namespace {

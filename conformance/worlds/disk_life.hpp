@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backends/blkback/disk.hpp"
-#include "conformance/replay/device_model.hpp"
+#include "conformance/rig/device_model.hpp"
 #include "conformance/worlds/device_life.hpp"
 #include "conformance/worlds/scenario.hpp"
 #include "protocols/xenvbd/vbd.hpp"

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "conformance/worlds/campaign.hpp"
+#include "conformance/campaigns/campaign.hpp"
 #include "conformance/worlds/failure_sites.hpp"
 
 namespace ringside::conformance {

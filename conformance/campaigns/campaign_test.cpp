@@ -1,4 +1,4 @@
-#include "conformance/worlds/campaign.hpp"
+#include "conformance/campaigns/campaign.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "conformance/replay/device_model.hpp"
+#include "conformance/rig/device_model.hpp"
 
 #include <gtest/gtest.h>
 

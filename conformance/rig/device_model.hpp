@@ -9,6 +9,8 @@
 
 namespace ringside::conformance {
 
+inline constexpr uint64_t kSectorSize = 512;
+
 /// What each sector of a block device must hold, kept by the bench beside the device.
 class DeviceModel {
  public:

@@ -1,4 +1,4 @@
-#include "conformance/replay/device_model.hpp"
+#include "conformance/rig/device_model.hpp"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conformance/replay/iolog.hpp"
 #include "conformance/report/outcome.hpp"
 
 namespace ringside::conformance {

@@ -1,4 +1,4 @@
-#include "conformance/worlds/site_campaign.hpp"
+#include "conformance/campaigns/site_campaign.hpp"
 
 #include <fmt/format.h>
 
