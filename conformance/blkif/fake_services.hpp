@@ -226,8 +226,10 @@ class FakeStore final : public xenbus::Store {
  public:
   explicit FakeStore(platform::Platform& platform) : platform_(platform) {}
   std::map<std::string, std::string, std::less<>> nodes;
+  std::string unreadable;  ///< the path of which no read succeeds
 
   Result<platform::Buffer> read(xenbus::Transaction, std::string_view path) override {
+    if (path == unreadable) return Status::kNoMemory;
     const auto found = nodes.find(path);
     if (found == nodes.end()) return Status::kNotFound;
     return platform::Buffer::copy(platform_, found->second);

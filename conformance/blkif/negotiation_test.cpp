@@ -40,7 +40,19 @@ TEST_F(BlkifNodesTest, BLKIF_NEG_001_WhatIsNotThereHasItsDefault) {
   EXPECT_EQ(disk.discard.alignment, 0u);
   EXPECT_FALSE(disk.discard.secure);
   EXPECT_FALSE(disk.read_only);
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 0u);
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 0u);
+}
+
+TEST_F(BlkifNodesTest, BLKIF_NEG_001_WhatCannotBeReadIsNotAbsent) {
+  set("feature-discard", "1");
+  set("max-ring-page-order", "2");
+  for (const char* key : {"sectors", "sector-size", "feature-discard", "discard-enable",
+                          "feature-flush-cache", "feature-max-indirect-segments"}) {
+    store_.unreadable = std::string("be/") + key;
+    EXPECT_EQ(xenvbd::read_disk(backend()).status(), Status::kNoMemory) << key;
+  }
+  store_.unreadable = "be/max-ring-page-order";
+  EXPECT_EQ(xenvbd::read_ring_page_order(backend()).status(), Status::kNoMemory);
 }
 
 TEST_F(BlkifNodesTest, BLKIF_NEG_001_DiscardCanBeSwitchedOff) {
@@ -65,19 +77,19 @@ TEST_F(BlkifNodesTest, BLKIF_NEG_002_BothSchemesNameTheSameRing) {
 
 TEST_F(BlkifNodesTest, BLKIF_NEG_002_ANumberOfPagesThatIsNoPowerOfTwoIsRoundedDown) {
   set("max-ring-pages", "13");
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 3u);
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 3u);
 }
 
 TEST_F(BlkifNodesTest, BLKIF_NEG_003_TheLargerOfBothLimitsHolds) {
   set("max-ring-page-order", "1");
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 1u);
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 1u);
   set("max-ring-pages", "8");
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 3u);
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 3u);
   set("max-ring-page-order", "31");
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 4u) << "no more than 16 pages";
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 4u) << "no more than 16 pages";
   set("max-ring-page-order", "0");
   set("max-ring-pages", "0");
-  EXPECT_EQ(xenvbd::read_ring_page_order(backend()), 0u);
+  EXPECT_EQ(*xenvbd::read_ring_page_order(backend()), 0u);
 }
 
 TEST_F(BlkifNodesTest, BLKIF_NEG_004_OnePageHasThePlainKeyAlone) {

@@ -25,7 +25,7 @@ class RecordingDriver final : public xenbus::DeviceDriver {
     calls.emplace_back("prepare");
     seen_domain = backend_domain;
     seen_backend = backend.path();
-    seen_feature = backend.read_number("feature-example", 0);
+    seen_feature = xenbus::Fields(backend).number("feature-example", 0);
     if (!ok(prepare_answer)) return prepare_answer;
     page_ = *services_.platform.allocate_page();
     cache_ = *services_.grants.create_cache("recording driver", 1, 4);
@@ -42,12 +42,12 @@ class RecordingDriver final : public xenbus::DeviceDriver {
   }
   Status connect(const xenbus::Node& backend) override {
     calls.emplace_back("connect");
-    seen_sectors = backend.read_number("sectors", 0);
+    seen_sectors = xenbus::Fields(backend).number("sectors", 0);
     return connect_answer;
   }
   void backend_changed(const xenbus::Node& backend) override {
     calls.emplace_back("changed");
-    seen_sectors = backend.read_number("sectors", 0);
+    seen_sectors = xenbus::Fields(backend).number("sectors", 0);
   }
   void stop() override { calls.emplace_back("stop"); }
   void release() override {

@@ -216,9 +216,10 @@ Result<Device::Backend> Device::look(std::string_view backend_path) const {
   const bool gone = why == Status::kNotFound || why == Status::kAccessDenied;
   if (gone || why == Status::kClosed) return Backend{};
   if (!state) return why;
-  return Backend{.present = true,
-                 .online = node.read_flag("online", true),
-                 .state = state_from(state->view())};
+  Fields fields(node);
+  const bool online = fields.flag("online", true);
+  if (!ok(fields.status())) return fields.status();
+  return Backend{.present = true, .online = online, .state = state_from(state->view())};
 }
 
 void Device::advance(const Backend& backend, bool changed) {

@@ -1,7 +1,9 @@
 #include "protocols/xenbus/node.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <limits>
 
 namespace ringside::xenbus {
 
@@ -39,15 +41,6 @@ Result<platform::Buffer> Node::read(std::string_view key) const {
   return store_->read(transaction_, node.path());
 }
 
-uint64_t Node::read_number(std::string_view key, uint64_t fallback) const {
-  const auto text = read(key);
-  return text ? parse_number(text->view()).value_or(fallback) : fallback;
-}
-
-bool Node::read_flag(std::string_view key, bool fallback) const {
-  return read_number(key, fallback ? 1 : 0) != 0;
-}
-
 Status Node::write(std::string_view key, std::string_view value) const {
   const Node node = child(key);
   if (!node.valid()) return Status::kInvalidArgument;
@@ -64,6 +57,22 @@ Status Node::remove(std::string_view key) const {
   const Node node = child(key);
   if (!node.valid()) return Status::kInvalidArgument;
   return store_->remove(transaction_, node.path());
+}
+
+uint64_t Fields::number(std::string_view key, uint64_t fallback) {
+  const auto text = node_.read(key);
+  if (text) return parse_number(text->view()).value_or(fallback);
+  if (text.status() != Status::kNotFound && ok(status_)) status_ = text.status();
+  return fallback;
+}
+
+uint32_t Fields::number32(std::string_view key, uint32_t fallback) {
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(number(key, fallback), std::numeric_limits<uint32_t>::max()));
+}
+
+bool Fields::flag(std::string_view key, bool fallback) {
+  return number(key, fallback ? 1 : 0) != 0;
 }
 
 }  // namespace ringside::xenbus

@@ -8,7 +8,7 @@
 
 namespace ringside::xenbus {
 
-/// A directory of the store seen inside one transaction: typed reads with defaults, writes.
+/// A directory of the store seen inside one transaction.
 ///
 /// Cheap to copy and to make. A path longer than kMaxPath is refused by each operation
 /// with kInvalidArgument; no device's keys come near it.
@@ -18,10 +18,6 @@ class Node {
 
   Node(Store& store, Transaction transaction, std::string_view path);
 
-  /// An unsigned decimal number, or `fallback` when the key is absent or no number.
-  uint64_t read_number(std::string_view key, uint64_t fallback) const;
-  /// A number other than 0, or `fallback` when the key is absent or no number.
-  bool read_flag(std::string_view key, bool fallback) const;
   Result<platform::Buffer> read(std::string_view key) const;
   Status write_number(std::string_view key, uint64_t value) const;
   Status write(std::string_view key, std::string_view value) const;
@@ -38,6 +34,28 @@ class Node {
   Transaction transaction_;
   std::array<char, kMaxPath> path_;
   size_t length_ = 0;  ///< 0: the path did not fit
+};
+
+/// Typed reads of one directory, each with what an absent node means.
+///
+/// A node that may be there and could not be read (no memory, no store) is not absent: its
+/// fallback is returned all the same, and status() says why nothing read here is to be relied on.
+class Fields {
+ public:
+  explicit Fields(const Node& node) : node_(node) {}
+
+  /// An unsigned decimal number, or `fallback` when the key is absent or no number.
+  uint64_t number(std::string_view key, uint64_t fallback);
+  /// The same, cut to 32 bits.
+  uint32_t number32(std::string_view key, uint32_t fallback);
+  /// A number other than 0, or `fallback` when the key is absent or no number.
+  bool flag(std::string_view key, bool fallback);
+  /// kOk, or why the first read failed that did.
+  Status status() const { return status_; }
+
+ private:
+  const Node& node_;
+  Status status_ = Status::kOk;
 };
 
 /// The whole of `text` as an unsigned decimal number (one NUL at its end is forgiven).

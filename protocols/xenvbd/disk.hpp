@@ -43,12 +43,13 @@ struct Disk {
   bool operator==(const Disk&) const = default;
 };
 
-/// The largest ring, as its order in pages, that the back end maps. [BLKIF-NEG-003]
-uint32_t read_ring_page_order(const xenbus::Node& backend);
+/// The largest ring, as its order in pages, that the back end maps. Fails as the store does when
+/// a node that may be there could not be read. [BLKIF-NEG-003]
+Result<uint32_t> read_ring_page_order(const xenbus::Node& backend);
 
 /// Reads what a back end publishes before it is Connected; what an earlier one had is
 /// forgotten. kNotSupported: a sector size that is no power of two in 512..4096.
-/// kPeerViolation: a physical size that doesn't go with it, or no size at all.
+/// kPeerViolation: a physical size that doesn't go with it, or no size at all. Else as above.
 /// [BLKIF-NEG-001, BLKIF-NEG-009, BLKIF-NEG-032]
 Result<Disk> read_disk(const xenbus::Node& backend);
 

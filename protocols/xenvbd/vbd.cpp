@@ -73,9 +73,13 @@ Status Vbd::reopen() {
 Status Vbd::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend) {
   const xenbus::Node frontend(services_.store, xenbus::kNoTransaction, path_);
   // BLKIF-NEG-025: the field on the ring has 16 bits; longer numbers are cut, as others do.
-  const auto handle = static_cast<uint16_t>(frontend.read_number("virtual-device", 0));
+  xenbus::Fields fields(frontend);
+  const auto handle = static_cast<uint16_t>(fields.number("virtual-device", 0));
+  if (!ok(fields.status())) return fields.status();
   const uint32_t wanted = services_.platform.setting("FrontendMaxRingPageOrder", kMaxRingPageOrder);
-  const uint32_t order = std::min(read_ring_page_order(backend), wanted);
+  const auto offered = read_ring_page_order(backend);
+  if (!offered) return offered.status();
+  const uint32_t order = std::min(*offered, wanted);
   for (platform::Box<Queue>& queue : queues_) {
     const Status status = queue->prepare(backend_domain, order, handle);
     if (!ok(status)) return status;
@@ -109,7 +113,7 @@ Status Vbd::connect(const xenbus::Node& backend) {
 void Vbd::backend_changed(const xenbus::Node& backend) {
   if (!connected_) return;
   // BLKIF-NEG-028: of a connected disk only the size can change.
-  const uint64_t sectors = backend.read_number("sectors", disk_.sectors);
+  const uint64_t sectors = xenbus::Fields(backend).number("sectors", disk_.sectors);
   if (sectors == disk_.sectors) return;
   disk_.sectors = sectors;
   for (platform::Box<Queue>& queue : queues_) queue->resize(sectors);

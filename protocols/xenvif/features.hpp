@@ -19,7 +19,8 @@ struct BackendFeatures {
   uint32_t max_queues = 1;      ///< multi-queue-max-queues [NETIF-NEG-004]
 };
 
-BackendFeatures read_features(const xenbus::Node& backend);
+/// Fails as the store does when a node that may be there could not be read.
+Result<BackendFeatures> read_features(const xenbus::Node& backend);
 
 inline constexpr uint16_t kDefaultMtu = 1500;
 
@@ -34,6 +35,7 @@ struct Settings {
   bool receive_gso_v6 = true;   ///< not ReceiverDisableIpVersion6Gso
 };
 
-Settings read_settings(platform::Platform& platform, const xenbus::Node& frontend);
+/// Fails as read_features() does.
+Result<Settings> read_settings(platform::Platform& platform, const xenbus::Node& frontend);
 
 }  // namespace ringside::xenvif

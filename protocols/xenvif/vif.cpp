@@ -80,8 +80,12 @@ Vif::~Vif() {
 
 Status Vif::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend) {
   const xenbus::Node frontend(services_.store, xenbus::kNoTransaction, path_);
-  features_ = read_features(backend);
-  settings_ = read_settings(services_.platform, frontend);
+  const auto features = read_features(backend);
+  if (!features) return features.status();
+  const auto settings = read_settings(services_.platform, frontend);
+  if (!settings) return settings.status();
+  features_ = *features;
+  settings_ = *settings;
   if (auto mac = frontend.read("mac"); !mac || !parse_mac(mac->view(), mac_)) {
     services_.platform.log(platform::LogLevel::kError, "vif: no usable mac node");
     return Status::kInvalidArgument;
@@ -150,7 +154,9 @@ Status Vif::connect(const xenbus::Node& backend) {
 
 void Vif::backend_changed(const xenbus::Node& backend) {
   // NETIF-NEG-014: a back end without the node has its carrier always up.
-  set_link(backend.read_flag("carrier", true) ? LinkState::kUp : LinkState::kDown);
+  xenbus::Fields fields(backend);
+  const bool carrier = fields.flag("carrier", true);
+  if (ok(fields.status())) set_link(carrier ? LinkState::kUp : LinkState::kDown);
 }
 
 void Vif::stop() {
