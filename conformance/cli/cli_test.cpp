@@ -1,25 +1,20 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "conformance/cli/run_program.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Ended {
-  int code = -1;
-  std::string text;  ///< standard output and error
-
-  bool says(std::string_view words) const { return text.find(words) != std::string::npos; }
-};
+using ringside::conformance::Ended;
+using ringside::conformance::run_program;
 
 /// Runs the program in a folder of its own, as a user does.
 class CliTest : public testing::Test {
@@ -31,20 +26,7 @@ class CliTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  Ended run(const std::string& arguments) const {
-    const std::string command =
-        "cd '" + folder_.string() + "' && '" RINGSIDE_PROGRAM "' " + arguments + " 2>&1 </dev/null";
-    Ended ended;
-    FILE* pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return ended;
-    std::array<char, 4096> buffer;
-    for (size_t count; (count = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-      ended.text.append(buffer.data(), count);
-    }
-    const int status = pclose(pipe);
-    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    return ended;
-  }
+  Ended run(const std::string& arguments) const { return run_program(arguments, folder_.string()); }
 
   /// Bad input: exit code 4, one line that begins with "ringside: ERROR:" and says `words`.
   void expect_error(const std::string& arguments, std::string_view words) const {

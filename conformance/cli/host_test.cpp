@@ -1,35 +1,19 @@
 // `ringside host`, judged by the tools of Debian's xenstore-utils and Xen's own store test.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <string>
+
+#include "conformance/cli/run_program.hpp"
 
 namespace {
 
 constexpr const char* kXenTest = "/usr/lib/xen-4.17/bin/test-xenstore";
 
-struct Ended {
-  int code = -1;
-  std::string text;  ///< standard output and error
-
-  bool says(std::string_view words) const { return text.find(words) != std::string::npos; }
-};
+using ringside::conformance::Ended;
 
 Ended run(const std::string& arguments) {
-  const std::string command = "'" RINGSIDE_PROGRAM "' host " + arguments + " 2>&1 </dev/null";
-  Ended ended;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return ended;
-  std::array<char, 4096> buffer;
-  for (size_t count; (count = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    ended.text.append(buffer.data(), count);
-  }
-  const int status = pclose(pipe);
-  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  return ended;
+  return ringside::conformance::run_program("host " + arguments);
 }
 
 class HostTest : public testing::Test {
