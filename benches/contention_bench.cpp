@@ -92,7 +92,7 @@ void objects(benchmark::State& state, Source source, bool contended) {
   platform::Box<xenbus::ObjectCache> cache;
   constexpr size_t kBytes = 256;
   rig.run([&] {
-    const xenbus::ObjectCache::Config config{
+    const xenbus::CacheConfig config{
         .name = "bench", .object_bytes = kBytes, .reserve = 64, .cap = 256, .hooks = {}};
     cache = *platform::Box<xenbus::ObjectCache>::create(rig.platform(), rig.platform(), config);
     if (!ok(cache->start())) state.SkipWithError("no objects");

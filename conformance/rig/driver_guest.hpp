@@ -42,8 +42,9 @@ class DriverGuest {
   sim::Guest& guest() { return *guest_; }
   platform::Platform& platform() { return guest_->platform(); }
   xenbus::Bus& bus() { return *bus_; }
-  xenbus::Services services() {
-    const xenbus::Services real = bus_->services();
+  xenbus::Services services() { return interposed(bus_->services()); }
+  /// What a driver that acquired `real` sees of it.
+  xenbus::Services interposed(const xenbus::Services& real) {
     return interposer_ == nullptr ? real : interposer_->services(real);
   }
 

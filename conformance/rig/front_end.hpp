@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conformance/rig/driver_guest.hpp"
+#include "protocols/xenbus/acquired_services.hpp"
 
 namespace ringside::conformance {
 
@@ -19,8 +20,13 @@ class FrontEnd {
       : guest_(guest), paths_(std::move(paths)) {
     Status status = Status::kOk;
     guest_.run([&] {
-      auto driver =
-          Driver::create(guest_.services(), fmt::format("device/{}/{}", kind, id), client);
+      auto held = xenbus::AcquiredServices::acquire(guest_.platform(), guest_.bus().directory(),
+                                                    Driver::kConsumer);
+      status = held.status();
+      if (!held) return;
+      held_ = *std::move(held);
+      auto driver = Driver::create(guest_.interposed(held_.services()),
+                                   fmt::format("device/{}/{}", kind, id), client);
       status = driver.status();
       if (driver) driver_ = *std::move(driver);
     });
@@ -30,7 +36,10 @@ class FrontEnd {
   ~FrontEnd() {
     try {
       (void)close();
-      guest_.run([this] { [[maybe_unused]] const auto last = std::exchange(driver_, {}); });
+      guest_.run([this] {
+        [[maybe_unused]] const auto last_held = std::exchange(held_, {});
+        [[maybe_unused]] const auto last = std::exchange(driver_, {});
+      });
       guest_.host().toolstack().force_detach(paths_);
     } catch (const std::exception&) {
       // A guest that hangs was reported by the call that hung.
@@ -63,6 +72,7 @@ class FrontEnd {
  private:
   DriverGuest& guest_;
   sim::DevicePaths paths_;
+  xenbus::AcquiredServices held_;
   platform::Box<Driver> driver_;
   bool started_ = false;
 };

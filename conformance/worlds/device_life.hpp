@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "conformance/rig/driver_guest.hpp"
+#include "protocols/xenbus/acquired_services.hpp"
 
 namespace ringside::conformance {
 
@@ -82,7 +83,11 @@ class DeviceLife {
   bool create(Client& client) {
     const std::string path = paths_.frontend.substr(paths_.frontend.find("device/"));
     return wait("creating", [&] {
-      auto driver = Driver::create(guest_.services(), path, client);
+      auto held = xenbus::AcquiredServices::acquire(platform(), guest_.bus().directory(),
+                                                    Driver::kConsumer);
+      if (!held) return false;
+      held_ = *std::move(held);
+      auto driver = Driver::create(guest_.interposed(held_.services()), path, client);
       if (driver) driver_ = *std::move(driver);
       return static_cast<bool>(driver_);
     });
@@ -111,6 +116,7 @@ class DeviceLife {
   void destroy() {
     doing_ = "destroying";
     driver_ = {};
+    held_ = {};
     progress_.reset();
     done_ = true;
   }
@@ -128,6 +134,7 @@ class DeviceLife {
   Peers peers_;
   sim::Nanoseconds patience_;
   Owned<platform::Event> progress_;
+  xenbus::AcquiredServices held_;
   platform::Box<Driver> driver_;
   std::vector<std::string> findings_;
   std::atomic<const char*> doing_ = "waiting to begin";

@@ -172,11 +172,9 @@ xenbus::Hypercall& FailureSites::hypercall(xenbus::Hypercall& real) {
 }
 
 xenbus::Services FailureSites::services(const xenbus::Services& real) {
-  if (!grants_) {
-    grants_ = std::make_unique<Grants>(*this, real.grants);
-    store_ = std::make_unique<Store>(*this, real.store);
-  }
-  return {real.platform, *grants_, real.events, *store_, real.suspend};
+  Grants& grants = *grants_.emplace_back(std::make_unique<Grants>(*this, real.grants));
+  Store& store = *stores_.emplace_back(std::make_unique<Store>(*this, real.store));
+  return {real.platform, grants, real.events, store, real.suspend};
 }
 
 bool FailureSites::judge(SiteKind kind) {

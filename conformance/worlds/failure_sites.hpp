@@ -56,8 +56,8 @@ class FailureSites final : public DriverGuest::Interposer {
   std::vector<FailureSite> sites_;
   std::unordered_set<uint64_t> known_;
   std::unique_ptr<Hypercalls> hypercalls_;
-  std::unique_ptr<Grants> grants_;
-  std::unique_ptr<Store> store_;
+  std::vector<std::unique_ptr<Grants>> grants_;  // by driver
+  std::vector<std::unique_ptr<Store>> stores_;
 };
 
 }  // namespace ringside::conformance

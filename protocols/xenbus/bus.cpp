@@ -41,7 +41,8 @@ Bus::Bus(platform::Platform& platform, Hypercall& hypercall)
       foreign_(platform, xen_),
       events_(platform, xen_),
       store_(platform, xen_, events_),
-      suspend_(platform, xen_) {}
+      suspend_(platform, xen_),
+      directory_(platform, *this) {}
 
 Bus::~Bus() = default;
 
@@ -59,6 +60,7 @@ Status Bus::start() {
   if (ok(status)) status = events_.start(shared_info_.address());
   if (ok(status)) status = store_.start();
   if (ok(status)) status = suspend_.start();
+  if (ok(status)) status = directory_.start();
   if (!ok(status)) return status;
   // CONTROL-004: XENBUS's own come first, as all others stand on it.
   auto early = suspend_.add(SuspendPhase::kEarly, Delegate::to<&Bus::resume_early>(*this));

@@ -2,6 +2,7 @@
 
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/bus_directory.hpp"
 #include "protocols/xenbus/event_channels.hpp"
 #include "protocols/xenbus/foreign_maps.hpp"
 #include "protocols/xenbus/grant_table.hpp"
@@ -25,7 +26,11 @@ class Bus {
   Bus& operator=(const Bus&) = delete;
   ~Bus();
 
+  /// Where other drivers find what they need.
+  BusDirectory& directory() { return directory_; }
+  /// For what is part of XENBUS itself.
   Services services() { return {platform_, grants_, events_, store_, &suspend_}; }
+  platform::Platform& platform() { return platform_; }
   GrantTable& grants() { return grants_; }
   ForeignMaps& foreign() { return foreign_; }
   EventChannels& events() { return events_; }
@@ -70,6 +75,7 @@ class Bus {
   Suspender suspend_;
   Owned<SuspendCallback> early_;
   Owned<SuspendCallback> late_;
+  BusDirectory directory_;
 };
 
 }  // namespace ringside::xenbus

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "protocols/platform/line.hpp"
+
 namespace ringside::xenbus {
 
 Result<uint64_t> parse_number(std::string_view text) {
@@ -48,9 +50,7 @@ Status Node::write(std::string_view key, std::string_view value) const {
 }
 
 Status Node::write_number(std::string_view key, uint64_t value) const {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  return write(key, {digits.data(), static_cast<size_t>(end - digits.data())});
+  return write(key, platform::Line().number(value).view());
 }
 
 Status Node::remove(std::string_view key) const {

@@ -22,6 +22,16 @@ ObjectCache::~ObjectCache() {
   platform_.log(platform::LogLevel::kError, config_.name);
 }
 
+Result<Owned<Cache>> ObjectCache::create(platform::Platform& platform, const CacheConfig& config) {
+  auto box = platform::Box<ObjectCache>::create(platform, platform, config);
+  if (!box) return box.status();
+  ObjectCache* cache = box->get();
+  const Status status = cache->start();
+  if (!ok(status)) return status;
+  cache->self_ = *std::move(box);
+  return Owned<Cache>(cache);
+}
+
 Status ObjectCache::start() {
   if (config_.reserve > config_.cap || config_.object_bytes == 0) return Status::kInvalidArgument;
   auto magazines = platform::Array<Magazine>::create(platform_, platform_.cpu_count());
@@ -56,7 +66,7 @@ Status ObjectCache::add_slab() {
   slab.cells = cells;
   for (uint32_t i = 0; i < cells; ++i) {
     Cell* cell = new (cell_at(slab, i)) Cell{.slab = &slab, .next = slab.free};
-    const Hooks& hooks = config_.hooks;
+    const CacheConfig::Hooks& hooks = config_.hooks;
     const Status status =
         hooks.construct == nullptr ? Status::kOk : hooks.construct(hooks.context, cell->object());
     if (!ok(status)) {
@@ -73,7 +83,7 @@ Status ObjectCache::add_slab() {
 }
 
 void ObjectCache::destruct_cells(Slab& slab, uint32_t count) {
-  const Hooks& hooks = config_.hooks;
+  const CacheConfig::Hooks& hooks = config_.hooks;
   if (hooks.destruct == nullptr) return;
   for (uint32_t i = count; i > 0; --i) {
     hooks.destruct(hooks.context, cell_at(slab, i - 1)->object());

@@ -2,50 +2,33 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/interfaces/cache.hpp"
 
 namespace ringside::xenbus {
 
-/// XENBUS CACHE: objects of one size that stay constructed between their uses.
-///
 /// Each CPU has a magazine of its own, from which and to which objects go without a lock; only
-/// when it is empty or full do half of its rounds move under the lock. Therefore get() and put()
-/// must not overlap on one CPU: both at dispatch level, or both where nothing interrupts.
-class ObjectCache {
+/// when it is empty or full do half of its rounds move under the lock.
+class ObjectCache final : public Cache {
  public:
-  /// What an object is, to the cache. Both run with the cache's lock held.
-  struct Hooks {
-    Status (*construct)(void* context, void* object) = nullptr;  ///< may be null, may fail
-    void (*destruct)(void* context, void* object) = nullptr;     ///< may be null
-    void* context = nullptr;
-  };
-  struct Config {
-    const char* name = "";
-    size_t object_bytes = 0;
-    uint32_t reserve = 0;  ///< objects that are there from the start, and always
-    uint32_t cap = 0;      ///< objects that ever exist at once
-    Hooks hooks;
-  };
-
   static constexpr uint32_t kRounds = 16;
 
-  ObjectCache(platform::Platform& platform, const Config& config)
+  static Result<Owned<Cache>> create(platform::Platform& platform, const CacheConfig& config);
+
+  ObjectCache(platform::Platform& platform, const CacheConfig& config)
       : platform_(platform), config_(config) {}
-  ObjectCache(const ObjectCache&) = delete;
-  ObjectCache& operator=(const ObjectCache&) = delete;
-  /// Objects that were not put back are reported by the cache's name, and their memory stays.
   ~ObjectCache();
 
-  /// kInvalidArgument when the reserve exceeds the cap; kNoMemory, or what construct() said.
   Status start();
-  /// Aligned to 16 bytes. kNoResources at the cap; up to kRounds objects may then rest in the
-  /// magazine of each other CPU.
-  Result<void*> get();
-  void put(void* object);
-  /// Gives memory back as far as the reserve allows: for a timer, at dispatch level.
-  void spill();
+  /// At the cap, up to kRounds objects may still rest in the magazine of each other CPU.
+  Result<void*> get() override;
+  void put(void* object) override;
+  void spill() override;
+  /// Of one that create() made.
+  void destroy() override { const platform::Box<ObjectCache> last = std::move(self_); }
 
   /// Objects in existence.
   uint32_t objects() const;
@@ -86,11 +69,12 @@ class ObjectCache {
   void free_slabs(uint32_t keep);
 
   platform::Platform& platform_;
-  Config config_;
+  CacheConfig config_;
   platform::Array<Magazine> magazines_;  ///< by CPU
   Owned<platform::Lock> lock_;           ///< guards all below
   Slab* available_ = nullptr;
   uint32_t objects_ = 0;
+  platform::Box<ObjectCache> self_;
 };
 
 }  // namespace ringside::xenbus

@@ -43,13 +43,13 @@ class ObjectCacheTest : public testing::Test {
     EXPECT_EQ(platform_.blocks, lost_);
   }
   Status start(uint32_t reserve, uint32_t cap, size_t bytes = 200) {
-    cache_.emplace(platform_, ObjectCache::Config{.name = "packets",
-                                                  .object_bytes = bytes,
-                                                  .reserve = reserve,
-                                                  .cap = cap,
-                                                  .hooks = {.construct = Maker::construct,
-                                                            .destruct = Maker::destruct,
-                                                            .context = &maker_}});
+    cache_.emplace(platform_, CacheConfig{.name = "packets",
+                                          .object_bytes = bytes,
+                                          .reserve = reserve,
+                                          .cap = cap,
+                                          .hooks = {.construct = Maker::construct,
+                                                    .destruct = Maker::destruct,
+                                                    .context = &maker_}});
     return cache_->start();
   }
   std::vector<void*> get(size_t count) {

@@ -4,6 +4,16 @@
 
 namespace ringside::xenbus {
 
+Result<Owned<Ranges>> RangeSet::create(platform::Platform& platform) {
+  auto box = platform::Box<RangeSet>::create(platform, platform);
+  if (!box) return box.status();
+  RangeSet* set = box->get();
+  const Status status = set->start();
+  if (!ok(status)) return status;
+  set->self_ = *std::move(box);
+  return Owned<Ranges>(set);
+}
+
 Status RangeSet::start() {
   auto lock = platform_.create_lock();
   if (!lock) return lock.status();

@@ -1,30 +1,27 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/interfaces/range_set.hpp"
 
 namespace ringside::xenbus {
 
-/// XENBUS RANGE_SET: a set of 64-bit numbers kept as ranges, such as frame numbers without
-/// memory. Neighbours merge. Any level, any CPU; an operation that fails changes nothing.
-class RangeSet {
+/// The ranges, sorted, in one array.
+class RangeSet final : public Ranges {
  public:
+  static Result<Owned<Ranges>> create(platform::Platform& platform);
+
   explicit RangeSet(platform::Platform& platform) : platform_(platform) {}
-  RangeSet(const RangeSet&) = delete;
-  RangeSet& operator=(const RangeSet&) = delete;
 
   Status start();
-  /// Adds [first, first + count). kInvalidArgument when it is empty, goes beyond 2^64, or
-  /// overlaps what is there; kNoMemory.
-  Status put(uint64_t first, uint64_t count);
-  /// Takes `count` consecutive numbers out, the lowest there are. kNoResources when there are
-  /// not as many in a row.
-  Result<uint64_t> pop(uint64_t count);
-  /// Takes [first, first + count) out. kNotFound unless all of it is there; kNoMemory, as it may
-  /// leave one range more.
-  Status get(uint64_t first, uint64_t count);
+  Status put(uint64_t first, uint64_t count) override;
+  Result<uint64_t> pop(uint64_t count) override;
+  Status get(uint64_t first, uint64_t count) override;
+  /// Of one that create() made.
+  void destroy() override { const platform::Box<RangeSet> last = std::move(self_); }
 
   /// Numbers in the set, and ranges they form.
   uint64_t size() const;
@@ -47,6 +44,7 @@ class RangeSet {
   platform::Array<Range> ranges_;
   size_t count_ = 0;
   uint64_t size_ = 0;
+  platform::Box<RangeSet> self_;
 };
 
 }  // namespace ringside::xenbus

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+
+#include "protocols/platform/line.hpp"
 
 namespace ringside::xeniface {
 
@@ -24,9 +25,7 @@ class Writer {
     if (status != Status::kAccessDenied) status_ = status;
   }
   void number(std::string_view path, uint64_t value) {
-    std::array<char, 20> digits;
-    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    text(path, {digits.data(), static_cast<size_t>(end - digits.data())});
+    text(path, platform::Line().number(value).view());
   }
   Status status() const { return status_; }
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <charconv>
+
+#include "protocols/platform/line.hpp"
 
 namespace ringside::xenvbd {
 namespace {
@@ -14,14 +15,6 @@ constexpr uint32_t kGrantLimit = kMaxPieces + platform::kMaxRangePages + Indirec
 constexpr uint32_t kDefaultIndirectSegments = 256;
 constexpr platform::Nanoseconds kRetryDelay = platform::kMillisecond;
 constexpr unsigned kLastTries = 100;
-
-/// "ring-ref0" .. "ring-ref15"
-std::string_view ring_ref_key(uint32_t index, std::array<char, 16>& storage) {
-  constexpr std::string_view kPrefix = "ring-ref";
-  std::copy(kPrefix.begin(), kPrefix.end(), storage.begin());
-  const auto end = std::to_chars(storage.begin() + kPrefix.size(), storage.end(), index).ptr;
-  return {storage.data(), static_cast<size_t>(end - storage.data())};
-}
 
 Status remove_key(const xenbus::Node& directory, std::string_view key) {
   const Status status = directory.remove(key);
@@ -103,11 +96,11 @@ Status Queue::publish(const xenbus::Node& directory) const {
   // BLKIF-NEG-004: one page has the plain key alone, more have the numbered ones alone.
   Status status =
       refs.size() == 1 ? publish_one_page(directory, refs[0]) : publish_pages(directory, refs);
-  std::array<char, 16> key{};
   for (uint32_t i = 0; i < platform::kMaxRangePages && ok(status); ++i) {
-    const std::string_view name = ring_ref_key(i, key);
+    const platform::Line key = platform::Line().text("ring-ref").number(i);
     const bool used = refs.size() > 1 && i < refs.size();
-    status = used ? directory.write_number(name, refs[i]) : remove_key(directory, name);
+    status =
+        used ? directory.write_number(key.view(), refs[i]) : remove_key(directory, key.view());
   }
   if (!ok(status)) return status;
   return directory.write_number("event-channel", channel_->port());

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "protocols/platform/memory.hpp"
+#include "protocols/xenbus/acquired_services.hpp"
 #include "protocols/xenbus/device.hpp"
 #include "protocols/xenvbd/client.hpp"
 #include "protocols/xenvbd/disk.hpp"
@@ -18,6 +19,12 @@ namespace ringside::xenvbd {
 /// xen/io/blkif.h.
 class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
  public:
+  static constexpr xenbus::Consumer kConsumer{.name = "XENVBD",
+                                              .gnttab = {2, 4},
+                                              .evtchn = {5, 9},
+                                              .store = {2, 2},
+                                              .suspend = {1, 1}};
+
   /// `path` is the front end's directory relative to the domain, such as "device/vbd/51712".
   /// `client` must outlive the vbd.
   static Result<platform::Box<Vbd>> create(const xenbus::Services& services, std::string_view path,

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "protocols/platform/memory.hpp"
+#include "protocols/xenbus/acquired_services.hpp"
 #include "protocols/xenbus/device.hpp"
 #include "protocols/xenvif/client.hpp"
 #include "protocols/xenvif/features.hpp"
@@ -19,6 +20,12 @@ using MacAddress = std::array<uint8_t, 6>;
 /// Negotiates with the back end, owns the queues, follows the link. Source: xen/io/netif.h.
 class Vif final : private xenbus::DeviceDriver, private Queue::Owner {
  public:
+  static constexpr xenbus::Consumer kConsumer{.name = "XENVIF",
+                                              .gnttab = {2, 4},
+                                              .evtchn = {5, 9},
+                                              .store = {2, 2},
+                                              .suspend = {1, 1}};
+
   /// `path` is the front end's directory relative to the domain, such as "device/vif/0".
   /// `client` must outlive the vif.
   static Result<platform::Box<Vif>> create(const xenbus::Services& services, std::string_view path,

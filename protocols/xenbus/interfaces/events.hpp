@@ -6,6 +6,8 @@
 #include "protocols/platform/owned.hpp"
 #include "protocols/platform/status.hpp"
 #include "protocols/xenbus/interfaces/grants.hpp"
+#include "protocols/xenbus/interfaces/identity.hpp"
+#include "protocols/xenbus/interfaces/tracked.hpp"
 
 namespace ringside::xenbus {
 
@@ -13,7 +15,7 @@ using Port = uint32_t;  ///< evtchn_port_t of event_channel.h
 
 /// One open event channel. The handler runs at dispatch level on the CPU it was bound to;
 /// an event is acknowledged before its handler is called. [EVTCHN-005]
-class EventChannel {
+class EventChannel : public Tracked {
  public:
   virtual Port port() const = 0;
   /// EVTCHNOP_send. Any level.
@@ -32,6 +34,9 @@ class EventChannel {
 /// XENBUS EVTCHN.
 class Events {
  public:
+  static constexpr InterfaceIdentity kIdentity{"EVTCHN",
+                                               guid("BE2440AC-1098-4150-AF4D-452FADCEF923")};
+
   /// EVTCHNOP_alloc_unbound: a port that `peer` may bind to.
   virtual Result<Owned<EventChannel>> open_unbound(DomainId peer, Delegate handler,
                                                    unsigned cpu) = 0;

@@ -7,12 +7,13 @@
 #include "protocols/platform/owned.hpp"
 #include "protocols/platform/platform.hpp"
 #include "protocols/xenbus/interfaces/grants.hpp"
+#include "protocols/xenbus/interfaces/tracked.hpp"
 
 namespace ringside::xenbus {
 
 /// Pages that a peer granted, where this domain sees them. What is in them is the peer's to
 /// change at any time.
-class ForeignMap {
+class ForeignMap : public Tracked {
  public:
   virtual uint32_t count() const = 0;
   /// Where page `index` is. Precondition: index < count().

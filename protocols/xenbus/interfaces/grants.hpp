@@ -4,6 +4,7 @@
 
 #include "protocols/platform/owned.hpp"
 #include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/interfaces/tracked.hpp"
 
 namespace ringside::xenbus {
 
@@ -16,7 +17,7 @@ enum class Access : uint8_t { kReadWrite, kReadOnly };  ///< what the peer may d
 ///
 /// A cache belongs to one queue and takes no lock: its calls must not overlap. Source:
 /// grant_table.h, "granting and ending foreign access".
-class GrantCache {
+class GrantCache : public Tracked {
  public:
   /// Lets `peer` map or copy `frame`. kNoResources when the stock's limit is reached.
   virtual Result<GrantRef> permit(DomainId peer, platform::Frame frame, Access access) = 0;

@@ -8,6 +8,8 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/owned.hpp"
 #include "protocols/xenbus/interfaces/grants.hpp"
+#include "protocols/xenbus/interfaces/identity.hpp"
+#include "protocols/xenbus/interfaces/tracked.hpp"
 
 namespace ringside::xenbus {
 
@@ -44,7 +46,7 @@ class Listing {
 };
 
 /// A registered watch; its destruction removes it, and no call of the delegate follows.
-class Watch {
+class Watch : public Tracked {
  public:
   virtual void destroy() = 0;
 
@@ -57,6 +59,9 @@ class Watch {
 /// kNoResources (quota), kTooLarge and kInvalidArgument come from it. Source: xenstore.txt
 class Store {
  public:
+  static constexpr InterfaceIdentity kIdentity{"STORE",
+                                               guid("86824C3B-D34E-4753-B281-2F1E3AD214D7")};
+
   virtual Result<platform::Buffer> read(Transaction transaction, std::string_view path) = 0;
   virtual Status write(Transaction transaction, std::string_view path, std::string_view value) = 0;
   virtual Status make_directory(Transaction transaction, std::string_view path) = 0;

@@ -5,6 +5,8 @@
 #include "protocols/platform/delegate.hpp"
 #include "protocols/platform/owned.hpp"
 #include "protocols/platform/status.hpp"
+#include "protocols/xenbus/interfaces/identity.hpp"
+#include "protocols/xenbus/interfaces/tracked.hpp"
 
 namespace ringside::xenbus {
 
@@ -21,7 +23,7 @@ enum class SuspendOutcome : uint8_t {
 
 /// A registered callback. Its destruction (passive level, not from within itself) takes it
 /// out; no call follows.
-class SuspendCallback {
+class SuspendCallback : public Tracked {
  public:
   virtual void destroy() = 0;
 
@@ -33,6 +35,9 @@ class SuspendCallback {
 /// registration; after a cancelled suspend none does. [CONTROL-003, CONTROL-004]
 class Suspend {
  public:
+  static constexpr InterfaceIdentity kIdentity{"SUSPEND",
+                                               guid("0554F2AF-B510-4C71-AC03-1C503E394238")};
+
   virtual Result<Owned<SuspendCallback>> add(SuspendPhase phase, Delegate callback) = 0;
   /// Suspends the domain and returns when it goes on and all callbacks have run. Passive level;
   /// kBusy when it is being suspended already.
