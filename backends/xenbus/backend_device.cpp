@@ -70,7 +70,14 @@ void BackendDevice::front_end_initialising(bool closing) {
 void BackendDevice::become(xenbus_state state) {
   if (state == state_) return;
   state_ = state;
-  store_.write(path_ + "/state", std::to_string(static_cast<int>(state)));
+  store_.transact([&](xs_transaction_t in) {
+    return there(in) && store_.write(path_ + "/state", std::to_string(static_cast<int>(state)), in);
+  });
+}
+
+/// A write would bring back the directory of a device that the toolstack has removed.
+bool BackendDevice::there(xs_transaction_t in) const {
+  return store_.read(path_ + "/frontend", in).has_value();
 }
 
 void BackendDevice::fail(const std::string& why) {
@@ -85,6 +92,7 @@ void BackendDevice::fail(const std::string& why) {
 bool BackendDevice::publish(const Entries& entries,
                             std::initializer_list<const char*> stale) const {
   return store_.transact([&](xs_transaction_t in) {
+    if (!there(in)) return false;
     for (const char* key : stale) xs_rm(handles_.store, in, (path_ + "/" + key).c_str());
     return std::all_of(entries.begin(), entries.end(), [&](const auto& entry) {
       return store_.write(path_ + "/" + entry.first, std::to_string(entry.second), in);

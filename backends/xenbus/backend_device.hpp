@@ -61,6 +61,7 @@ class BackendDevice {
   xenbus_state state() const { return state_; }
 
  private:
+  bool there(xs_transaction_t in) const;
   void front_end_initialising(bool closing);
 
   Handles& handles_;

@@ -1,6 +1,6 @@
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,8 +16,6 @@
 namespace ringside::conformance {
 namespace {
 
-using testing::Contains;
-using testing::HasSubstr;
 using xenbus::AcquiredServices;
 using xenbus::BusDirectory;
 using xenbus::Consumer;
@@ -45,6 +43,10 @@ class DirectoryTest : public testing::Test {
   static constexpr Consumer kDriver{
       .name = "DRIVER", .gnttab = {1, 9}, .evtchn = {1, 9}, .store = {1, 9}, .suspend = {1, 9}};
   static void ignore(void*) {}
+  static bool tells(const std::vector<std::string>& lines, const std::string& what) {
+    return std::ranges::any_of(lines,
+                               [&](const auto& line) { return line.find(what) != line.npos; });
+  }
 
   Host host_;
   DriverGuest guest_{host_};
@@ -139,14 +141,13 @@ TEST_F(DirectoryTest, WhatIsOutstandingAtTheReleaseIsReportedByName) {
       port = channel->port();
     }
     const std::vector<std::string> log = guest_.guest().log();
-    const auto told = [](const std::string& what) { return Contains(HasSubstr(what)); };
-    EXPECT_THAT(log, told("GNTTAB: DRIVER left behind the grant cache forgotten"));
-    EXPECT_THAT(log, told("EVTCHN: DRIVER left behind event channel " + std::to_string(port)));
-    EXPECT_THAT(log, told("STORE: DRIVER left behind a watch on control"));
-    EXPECT_THAT(log, told("STORE: DRIVER left behind open transactions: 1"));
-    EXPECT_THAT(log, told("SUSPEND: DRIVER left behind an EARLY callback"));
-    EXPECT_THAT(log, told("CACHE: DRIVER left behind the cache packets"));
-    EXPECT_THAT(log, told("RANGE_SET: DRIVER left behind the range set holes"));
+    EXPECT_TRUE(tells(log, "GNTTAB: DRIVER left behind the grant cache forgotten"));
+    EXPECT_TRUE(tells(log, "EVTCHN: DRIVER left behind event channel " + std::to_string(port)));
+    EXPECT_TRUE(tells(log, "STORE: DRIVER left behind a watch on control"));
+    EXPECT_TRUE(tells(log, "STORE: DRIVER left behind open transactions: 1"));
+    EXPECT_TRUE(tells(log, "SUSPEND: DRIVER left behind an EARLY callback"));
+    EXPECT_TRUE(tells(log, "CACHE: DRIVER left behind the cache packets"));
+    EXPECT_TRUE(tells(log, "RANGE_SET: DRIVER left behind the range set holes"));
 
     // They are ended late here, which must still be sound.
     guest_.services().store.abort(transaction);
@@ -156,10 +157,10 @@ TEST_F(DirectoryTest, WhatIsOutstandingAtTheReleaseIsReportedByName) {
 TEST_F(DirectoryTest, WhoHoldsAnInterfaceWhenTheBusGoesIsNamed) {
   std::optional<AcquiredServices> held;
   guest_.run([&] { held = *AcquiredServices::acquire(guest_.platform(), directory(), kDriver); });
-  EXPECT_THAT(guest_.shut_down(), Contains(HasSubstr("4 locks were not destroyed")));
+  EXPECT_TRUE(tells(guest_.shut_down(), "4 locks were not destroyed"));
   const std::vector<std::string> log = guest_.guest().log();
   for (const char* name : {"EVTCHN", "GNTTAB", "STORE", "SUSPEND"}) {
-    EXPECT_THAT(log, Contains(HasSubstr(std::string(name) + " is still held by DRIVER")));
+    EXPECT_TRUE(tells(log, std::string(name) + " is still held by DRIVER"));
   }
   guest_.run([&] { held.reset(); });
 }

@@ -4,13 +4,6 @@ namespace ringside::xenbus {
 
 namespace {
 
-// XENBUS-001: anything else is no state at all.
-DeviceState state_from(std::string_view text) {
-  const uint64_t value = parse_number(text).value_or(0);
-  const bool known = value <= static_cast<uint64_t>(DeviceState::kReconfigured);
-  return known ? static_cast<DeviceState>(value) : DeviceState::kUnknown;
-}
-
 bool has_features(DeviceState state) {
   // XENBUS-006: a back end may skip InitWait.
   return state == DeviceState::kInitWait || state == DeviceState::kInitialised;
@@ -33,7 +26,10 @@ bool is_beginning(DeviceState state) {
 }  // namespace
 
 Device::Device(const Services& services, DeviceProfile profile, DeviceDriver& driver)
-    : services_(services), profile_(profile), driver_(driver) {}
+    : services_(services),
+      profile_(profile),
+      driver_(driver),
+      backend_(services.store, Delegate::to<&Device::backend_fired>(*this)) {}
 
 Result<platform::Box<Device>> Device::create(const Services& services, std::string_view path,
                                              DeviceProfile profile, DeviceDriver& driver) {
@@ -80,7 +76,7 @@ Device::~Device() {
   retry_->cancel();
   work_->cancel();
   frontend_watch_.reset();
-  backend_watch_.reset();
+  backend_.stop_watching();
   work_->cancel();
   const Phase phase = phase_.load();
   stop_driver();
@@ -97,7 +93,7 @@ Status Device::start() {
   if (phase_.load() != Phase::kStopped) return Status::kBusy;
   const Node node = frontend();
   const auto own = node.read("state");
-  if (own) state_.store(state_from(own->view()));
+  if (own) state_.store(parse_state(own->view()));
   const Node backend_key = node.child("backend");
   auto watch =
       services_.store.watch(backend_key.path(), Delegate::to<&Device::frontend_fired>(*this));
@@ -113,11 +109,16 @@ void Device::close() {
   work_->queue();
 }
 
+void Device::refuse_eject() {
+  // The words by which toolstacks know it. Source: the Windows PV drivers' network front end.
+  (void)frontend().write("error", "UNPLUG FAILED: device is still in use");
+}
+
 Status Device::reopen() {
   if (phase_.load() != Phase::kClosed) return Status::kBusy;
   const auto path = frontend().read("backend");
   if (!path) return path.status() == Status::kNotFound ? Status::kClosed : path.status();
-  const auto backend = look(path->view());
+  const auto backend = BackendView::look(services_.store, path->view());
   if (!backend) return backend.status();
   // XENBUS-014: an offline back end will not answer any more.
   if (!backend->present || !backend->online) return Status::kClosed;
@@ -171,9 +172,9 @@ void Device::run_once() {
 }
 
 Status Device::look_and_step() {
-  const Status found = find_backend();
+  const Status found = backend_.find(frontend());
   if (!ok(found) && found != Status::kNotFound && found != Status::kClosed) return found;
-  const auto backend = ok(found) ? look(backend_path_.view()) : Result<Backend>(Backend{});
+  const auto backend = ok(found) ? backend_.look() : Result<Backend>(Backend{});
   if (!backend) return backend.status();
   const bool changed = changed_.exchange(false);
   backend_state_.store(backend->state);
@@ -187,39 +188,6 @@ Status Device::look_and_step() {
     advance(*backend, changed);
   } while (phase_.load() != before && ++steps < 8);
   return Status::kOk;
-}
-
-Status Device::find_backend() {
-  const Node node = frontend();
-  auto path = node.read("backend");
-  if (!path) return path.status();
-  // XENBUS-013: both may be others after a migration.
-  const auto domain = node.read("backend-id");
-  if (!domain && domain.status() != Status::kNotFound) return domain.status();
-  backend_domain_ = domain ? static_cast<DomainId>(parse_number(domain->view()).value_or(0)) : 0;
-  if (path->view() == backend_path_.view() && backend_watch_) return Status::kOk;
-  backend_watch_.reset();
-  backend_path_ = *std::move(path);
-  auto watch =
-      services_.store.watch(backend_path_.view(), Delegate::to<&Device::backend_fired>(*this));
-  if (!watch) return watch.status();
-  backend_watch_ = *std::move(watch);
-  return Status::kOk;
-}
-
-Result<Device::Backend> Device::look(std::string_view backend_path) const {
-  const Node node(services_.store, kNoTransaction, backend_path);
-  const auto state = node.read("state");
-  // XENBUS-011: a directory that is gone, or cannot be reached any more. What is missing below
-  // a directory that we may not read is denied to us.
-  const Status why = state.status();
-  const bool gone = why == Status::kNotFound || why == Status::kAccessDenied;
-  if (gone || why == Status::kClosed) return Backend{};
-  if (!state) return why;
-  Fields fields(node);
-  const bool online = fields.flag("online", true);
-  if (!ok(fields.status())) return fields.status();
-  return Backend{.present = true, .online = online, .state = state_from(state->view())};
 }
 
 void Device::advance(const Backend& backend, bool changed) {
@@ -250,21 +218,33 @@ void Device::on_published(const Backend& backend) {
   if (!backend.present || !backend.online || is_ending(backend.state)) return begin_close();
   if (backend.state != DeviceState::kConnected) return;
   // XENBUS-005: only now are the device's properties there.
-  const Status status = driver_.connect(backend_node());
+  const Status status = driver_.connect(backend_.node());
   if (!ok(status)) return give_up(status);
   enter(Phase::kConnected, DeviceState::kConnected);
   connected_->signal();
 }
 
 void Device::on_connected(const Backend& backend, bool changed) {
-  if (!backend.present || !backend.online || is_ending(backend.state)) return begin_close();
+  if (must_leave(backend)) return begin_close();
   if (is_beginning(backend.state)) {
     // A new back end took the place of ours, and knows nothing of our grants.
     restart_ = true;
     return begin_close();
   }
   // XENBUS-016: the same state again is no second connection. XENBUS-015: nor is any other.
-  if (changed) driver_.backend_changed(backend_node());
+  if (changed) driver_.backend_changed(backend_.node());
+}
+
+bool Device::must_leave(const Backend& backend) {
+  if (!backend.present || backend.state == DeviceState::kClosed) return true;
+  if (backend.online) {
+    eject_asked_ = false;
+    return is_ending(backend.state);
+  }
+  // XENBUS-018: the toolstack asks for the device, and its owner may need it still.
+  if (eject_asked_) return false;
+  eject_asked_ = true;
+  return driver_.may_eject();
 }
 
 bool Device::nothing_shared(const Backend& backend) const {
@@ -298,12 +278,13 @@ void Device::initialise() {
   closed_->reset();
   restart_ = false;
   back_end_left_ = false;
+  eject_asked_ = false;
   enter(Phase::kInitialising, DeviceState::kInitialising);
 }
 
 void Device::negotiate() {
   prepared_ = true;
-  Status status = driver_.prepare(backend_domain_, backend_node());
+  Status status = driver_.prepare(backend_.domain(), backend_.node());
   if (ok(status)) status = publish_all();
   if (!ok(status)) return give_up(status);
   // XENBUS-004: which state this is depends on the kind of device.
@@ -399,10 +380,6 @@ Status Device::write_state(DeviceState state) {
 
 Node Device::frontend(Transaction transaction) const {
   return {services_.store, transaction, path_.view()};
-}
-
-Node Device::backend_node() const {
-  return {services_.store, kNoTransaction, backend_path_.view()};
 }
 
 }  // namespace ringside::xenbus

@@ -4,23 +4,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "protocols/xenbus/backend_view.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xenbus/node.hpp"
 
 namespace ringside::xenbus {
-
-/// XenbusState of xen/io/xenbus.h; a value outside the list reads as kUnknown. [XENBUS-001]
-enum class DeviceState : uint8_t {
-  kUnknown,
-  kInitialising,
-  kInitWait,
-  kInitialised,
-  kConnected,
-  kClosing,
-  kClosed,
-  kReconfiguring,
-  kReconfigured,
-};
 
 /// What a kind of device (vif, vbd) does at each step of the xenbus handshake.
 ///
@@ -37,6 +25,9 @@ class DeviceDriver {
   virtual Status connect(const Node& backend) = 0;
   /// A node of the connected back end changed (online resize, carrier).
   virtual void backend_changed(const Node& backend) = 0;
+  /// The back end went offline while connected: the device is to be ejected. True lets it go at
+  /// once; with false it stays until close() or refuse_eject(). [XENBUS-018]
+  virtual bool may_eject() { return true; }
   /// No new requests from now on; those under way may still be answered.
   virtual void stop() = 0;
   /// The back end is Closed or gone: complete what is outstanding exactly once, then revoke
@@ -74,6 +65,9 @@ class Device {
   Status start();
   /// Closing -> Closed: returns at once; closed() is signalled when release() has run.
   void close();
+  /// The owner can't let an offline device go: says so in the `error` node and keeps it as long
+  /// as the back end does not leave by itself. Passive level. [XENBUS-018]
+  void refuse_eject();
   /// Closed -> Initialising once more (driver reload, back-end restart). kBusy unless closed;
   /// kClosed when the back end is gone or offline. [XENBUS-012, XENBUS-014]
   Status reopen();
@@ -96,12 +90,7 @@ class Device {
     kLeaving,  ///< Closed is written; waiting for the back end to be Closed
     kClosed,
   };
-  /// The back end as one look at its directory shows it.
-  struct Backend {
-    bool present = false;
-    bool online = false;
-    DeviceState state = DeviceState::kUnknown;
-  };
+  using Backend = BackendView::Sight;
   static constexpr unsigned kMaxCommitTries = 32;
   /// When a look at the store that failed for want of memory is repeated.
   static constexpr platform::Nanoseconds kRetryDelay = 10 * platform::kMillisecond;
@@ -116,12 +105,11 @@ class Device {
   void come_back();
   void frontend_fired() { work_->queue(); }
   void retry_due() { work_->queue(); }
-  Status find_backend();
-  Result<Backend> look(std::string_view backend_path) const;
   void advance(const Backend& backend, bool changed);
   void on_initialising(const Backend& backend);
   void on_published(const Backend& backend);
   void on_connected(const Backend& backend, bool changed);
+  bool must_leave(const Backend& backend);
   void on_closing(const Backend& backend);
   void on_leaving(const Backend& backend);
   void on_closed(const Backend& backend);
@@ -136,19 +124,18 @@ class Device {
   void enter(Phase phase, DeviceState state);
   Status write_state(DeviceState state);
   Node frontend(Transaction transaction = kNoTransaction) const;
-  Node backend_node() const;
 
   Services services_;
   DeviceProfile profile_;
   DeviceDriver& driver_;
   platform::Buffer path_;
-  platform::Buffer backend_path_;
-  DomainId backend_domain_ = 0;
+  BackendView backend_;
   std::atomic<Phase> phase_ = Phase::kStopped;
   bool prepared_ = false;       ///< the driver holds resources
   bool stopped_ = false;        ///< and takes no more requests
   bool published_ = false;      ///< the back end may use them
   bool reconnect_ = true;       ///< come back when the back end does
+  bool eject_asked_ = false;    ///< since the back end went offline
   bool restart_ = false;        ///< come back as soon as Closed
   bool back_end_left_ = false;  ///< it has answered our Closing
   std::atomic<unsigned> runs_wanted_ = 0;
@@ -166,7 +153,6 @@ class Device {
   Owned<platform::Work> work_;
   Owned<platform::Timer> retry_;
   Owned<Watch> frontend_watch_;
-  Owned<Watch> backend_watch_;
   Owned<SuspendCallback> early_;
   Owned<SuspendCallback> late_;
 };

@@ -59,6 +59,22 @@ Status Node::remove(std::string_view key) const {
   return store_->remove(transaction_, node.path());
 }
 
+Status Node::remove_all(const TransportKeys& keys) const {
+  if (!valid()) return Status::kInvalidArgument;
+  const auto children = store_->directory(transaction_, path());
+  if (!children) return children.status();
+  std::string_view rest = children->raw();
+  while (!rest.empty()) {
+    const std::string_view name = Listing::next(rest);
+    const auto begins = [name](std::string_view prefix) { return name.starts_with(prefix); };
+    const bool ours = std::ranges::find(keys.whole, name) != keys.whole.end() ||
+                      std::ranges::any_of(keys.prefixes, begins);
+    const Status status = ours ? remove(name) : Status::kOk;
+    if (!ok(status)) return status;
+  }
+  return Status::kOk;
+}
+
 uint64_t Fields::number(std::string_view key, uint64_t fallback) {
   const auto text = node_.read(key);
   if (text) return parse_number(text->view()).value_or(fallback);

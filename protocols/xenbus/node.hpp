@@ -2,11 +2,18 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "protocols/xenbus/interfaces/store.hpp"
 
 namespace ringside::xenbus {
+
+/// What a kind of front end writes about a connection, now or in an earlier version.
+struct TransportKeys {
+  std::span<const std::string_view> whole;     ///< names
+  std::span<const std::string_view> prefixes;  ///< beginnings of names, such as "queue-"
+};
 
 /// A directory of the store seen inside one transaction.
 ///
@@ -22,6 +29,8 @@ class Node {
   Status write_number(std::string_view key, uint64_t value) const;
   Status write(std::string_view key, std::string_view value) const;
   Status remove(std::string_view key) const;
+  /// Removes every child whose name is one of a front end's transport keys: see TransportKeys.
+  Status remove_all(const TransportKeys& keys) const;
   /// This directory's child, for keys such as queue-N/tx-ring-ref.
   Node child(std::string_view key) const;
 

@@ -16,25 +16,11 @@ constexpr uint32_t kDefaultIndirectSegments = 256;
 constexpr platform::Nanoseconds kRetryDelay = platform::kMillisecond;
 constexpr unsigned kLastTries = 100;
 
-Status remove_key(const xenbus::Node& directory, std::string_view key) {
-  const Status status = directory.remove(key);
-  return status == Status::kNotFound ? Status::kOk : status;
-}
-
-Status publish_one_page(const xenbus::Node& directory, xenbus::GrantRef ref) {
-  constexpr std::array<std::string_view, 2> kUnused{"ring-page-order", "num-ring-pages"};
-  for (const std::string_view key : kUnused) {
-    if (Status status = remove_key(directory, key); !ok(status)) return status;
-  }
-  return directory.write_number("ring-ref", ref);
-}
-
-Status publish_pages(const xenbus::Node& directory, std::span<const xenbus::GrantRef> refs) {
-  if (Status status = remove_key(directory, "ring-ref"); !ok(status)) return status;
-  // BLKIF-NEG-002: the same size in the terms of both schemes.
-  const auto order = static_cast<uint32_t>(std::bit_width(refs.size())) - 1;
+/// BLKIF-NEG-002: the same size in the terms of both schemes.
+Status write_ring_size(const xenbus::Node& directory, size_t pages) {
+  const auto order = static_cast<uint32_t>(std::bit_width(pages)) - 1;
   if (Status status = directory.write_number("ring-page-order", order); !ok(status)) return status;
-  return directory.write_number("num-ring-pages", refs.size());
+  return directory.write_number("num-ring-pages", pages);
 }
 
 }  // namespace
@@ -93,14 +79,16 @@ Status Queue::prepare(xenbus::DomainId peer, uint32_t ring_page_order, uint16_t 
 
 Status Queue::publish(const xenbus::Node& directory) const {
   const std::span<const xenbus::GrantRef> refs = area_.refs();
+  Status status = Status::kOk;
   // BLKIF-NEG-004: one page has the plain key alone, more have the numbered ones alone.
-  Status status =
-      refs.size() == 1 ? publish_one_page(directory, refs[0]) : publish_pages(directory, refs);
-  for (uint32_t i = 0; i < platform::kMaxRangePages && ok(status); ++i) {
-    const platform::Line key = platform::Line().text("ring-ref").number(i);
-    const bool used = refs.size() > 1 && i < refs.size();
-    status =
-        used ? directory.write_number(key.view(), refs[i]) : remove_key(directory, key.view());
+  if (refs.size() == 1) {
+    status = directory.write_number("ring-ref", refs[0]);
+  } else {
+    status = write_ring_size(directory, refs.size());
+    for (size_t i = 0; i < refs.size() && ok(status); ++i) {
+      const platform::Line key = platform::Line().text("ring-ref").number(i);
+      status = directory.write_number(key.view(), refs[i]);
+    }
   }
   if (!ok(status)) return status;
   return directory.write_number("event-channel", channel_->port());

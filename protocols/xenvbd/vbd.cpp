@@ -10,8 +10,10 @@ namespace {
 constexpr unsigned kQueues = 1;
 
 /// What this connection does not use and an earlier driver may have left. [BLKIF-NEG-010]
-constexpr std::array<std::string_view, 4> kUnusedKeys{
-    "feature-persistent", "feature-large-sector-size", "multi-queue-num-queues", "queue-0"};
+constexpr std::array<std::string_view, 4> kWholeKeys{"event-channel", "num-ring-pages",
+                                                     "multi-queue-num-queues", "protocol"};
+constexpr std::array<std::string_view, 3> kKeyPrefixes{"queue-", "ring-", "feature-"};
+constexpr xenbus::TransportKeys kTransportKeys{.whole = kWholeKeys, .prefixes = kKeyPrefixes};
 
 }  // namespace
 
@@ -88,10 +90,8 @@ Status Vbd::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend
 }
 
 Status Vbd::publish(const xenbus::Node& frontend) {
-  for (const std::string_view key : kUnusedKeys) {
-    const Status status = frontend.remove(key);
-    if (!ok(status) && status != Status::kNotFound) return status;
-  }
+  // XENBUS-017: what an earlier connection said may be of another kind.
+  if (Status status = frontend.remove_all(kTransportKeys); !ok(status)) return status;
   for (platform::Box<Queue>& queue : queues_) {
     if (Status status = queue->publish(frontend); !ok(status)) return status;
   }

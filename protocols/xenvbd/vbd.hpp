@@ -19,11 +19,8 @@ namespace ringside::xenvbd {
 /// xen/io/blkif.h.
 class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
  public:
-  static constexpr xenbus::Consumer kConsumer{.name = "XENVBD",
-                                              .gnttab = {2, 4},
-                                              .evtchn = {5, 9},
-                                              .store = {2, 2},
-                                              .suspend = {1, 1}};
+  static constexpr xenbus::Consumer kConsumer{
+      .name = "XENVBD", .gnttab = {2, 4}, .evtchn = {5, 9}, .store = {2, 2}, .suspend = {1, 1}};
 
   /// `path` is the front end's directory relative to the domain, such as "device/vbd/51712".
   /// `client` must outlive the vbd.
@@ -54,6 +51,7 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   Status publish(const xenbus::Node& frontend) override;
   Status connect(const xenbus::Node& backend) override;
   void backend_changed(const xenbus::Node& backend) override;
+  bool may_eject() override { return client_.eject_requested(); }
   void stop() override;
   void release() override;
   void queue_failed(Status why) override;

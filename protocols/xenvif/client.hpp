@@ -25,6 +25,9 @@ class Client {
   virtual void received(Queue& queue, const RxPacket& packet) = 0;
   /// Packets can flow (both sides Connected, carrier present), or no longer.
   virtual void link_changed(LinkState link) = 0;
+  /// The toolstack wants the device back: true lets it go at once; with false it stays until
+  /// close() or refuse_eject(). Passive level. [XENBUS-018]
+  virtual bool eject_requested() { return true; }
 
  protected:
   ~Client() = default;

@@ -1,7 +1,5 @@
 #include "protocols/xenvif/queue.hpp"
 
-#include "protocols/xenvif/keys.hpp"
-
 namespace ringside::xenvif {
 namespace {
 
@@ -74,18 +72,10 @@ Status Queue::publish(const xenbus::Node& directory) const {
   Status status = directory.write_number("tx-ring-ref", transmitter_.ring_ref());
   if (status == Status::kOk) status = directory.write_number("rx-ring-ref", receiver_.ring_ref());
   if (status != Status::kOk) return status;
-  if (split) {
-    status = directory.write_number("event-channel-tx", tx_channel_->port());
-    if (status == Status::kOk) {
-      status = directory.write_number("event-channel-rx", rx_channel_->port());
-    }
-  } else {
-    status = directory.write_number("event-channel", tx_channel_->port());
-  }
+  if (!split) return directory.write_number("event-channel", tx_channel_->port());
+  status = directory.write_number("event-channel-tx", tx_channel_->port());
   if (status != Status::kOk) return status;
-  // XENBUS-017: an earlier connection may have used the other way.
-  if (split) return remove_keys(directory, kSingleChannelKeys);
-  return remove_keys(directory, kSplitChannelKeys);
+  return directory.write_number("event-channel-rx", rx_channel_->port());
 }
 
 void Queue::start() {

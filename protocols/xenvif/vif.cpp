@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "protocols/xenvif/keys.hpp"
+#include "protocols/platform/line.hpp"
 
 namespace ringside::xenvif {
 namespace {
@@ -27,13 +27,12 @@ bool parse_mac(std::string_view text, MacAddress& mac) {
   return true;
 }
 
-/// queue-0, queue-1, ... queue-7. Source: netif.h, "Multiple transmit and receive queues".
-std::string_view queue_key(unsigned index, std::array<char, 8>& storage) {
-  constexpr std::string_view kPrefix = "queue-";
-  std::copy(kPrefix.begin(), kPrefix.end(), storage.begin());
-  storage[kPrefix.size()] = static_cast<char>('0' + index);
-  return {storage.data(), kPrefix.size() + 1};
-}
+// NETIF-RX-028: so goes the deprecated form of GSO that an older driver may have asked for.
+constexpr std::array<std::string_view, 4> kWholeKeys{"tx-ring-ref", "rx-ring-ref", "ctrl-ring-ref",
+                                                     "multi-queue-num-queues"};
+constexpr std::array<std::string_view, 4> kKeyPrefixes{"queue-", "event-channel", "feature-",
+                                                       "request-"};
+constexpr xenbus::TransportKeys kTransportKeys{.whole = kWholeKeys, .prefixes = kKeyPrefixes};
 
 }  // namespace
 
@@ -99,23 +98,14 @@ Status Vif::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend
 }
 
 Status Vif::publish(const xenbus::Node& frontend) {
-  // NETIF-NEG-004: one queue's nodes are at the top, more are each in their directory; the
-  // nodes of an earlier connection go. [XENBUS-017]
-  std::array<char, 8> name{};
-  for (unsigned i = active_ == 1 ? 0 : active_; i < kMaxQueues; ++i) {
-    const std::array<std::string_view, 1> stale{queue_key(i, name)};
-    if (Status status = remove_keys(frontend, stale); status != Status::kOk) return status;
-  }
+  // XENBUS-017: what an earlier connection said may be of another kind.
+  if (Status status = frontend.remove_all(kTransportKeys); status != Status::kOk) return status;
+  // NETIF-NEG-004: one queue's nodes are at the top, more are each in their directory.
   Status status = Status::kOk;
-  if (active_ == 1) {
-    status = queues_[0]->publish(frontend);
-  } else {
-    status = remove_keys(frontend, kSingleChannelKeys);
-    if (status == Status::kOk) status = remove_keys(frontend, kSplitChannelKeys);
-    if (status == Status::kOk) status = remove_keys(frontend, kRingKeys);
-    for (unsigned i = 0; i < active_ && status == Status::kOk; ++i) {
-      status = queues_[i]->publish(frontend.child(queue_key(i, name)));
-    }
+  if (active_ == 1) status = queues_[0]->publish(frontend);
+  for (unsigned i = 0; active_ > 1 && i < active_ && status == Status::kOk; ++i) {
+    const platform::Line name = platform::Line().text("queue-").number(i);
+    status = queues_[i]->publish(frontend.child(name.view()));
   }
   if (status != Status::kOk) return status;
   return publish_features(frontend);
@@ -140,10 +130,7 @@ Status Vif::publish_features(const xenbus::Node& frontend) const {
     const Status status = frontend.write_number(entry.key, entry.value);
     if (status != Status::kOk) return status;
   }
-  // NETIF-RX-028: the deprecated form must not linger from an older driver.
-  constexpr std::array<std::string_view, 2> kPrefixKeys{"feature-gso-tcpv4-prefix",
-                                                        "feature-gso-tcpv6-prefix"};
-  return remove_keys(frontend, kPrefixKeys);
+  return Status::kOk;
 }
 
 Status Vif::connect(const xenbus::Node& backend) {

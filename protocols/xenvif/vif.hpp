@@ -20,11 +20,8 @@ using MacAddress = std::array<uint8_t, 6>;
 /// Negotiates with the back end, owns the queues, follows the link. Source: xen/io/netif.h.
 class Vif final : private xenbus::DeviceDriver, private Queue::Owner {
  public:
-  static constexpr xenbus::Consumer kConsumer{.name = "XENVIF",
-                                              .gnttab = {2, 4},
-                                              .evtchn = {5, 9},
-                                              .store = {2, 2},
-                                              .suspend = {1, 1}};
+  static constexpr xenbus::Consumer kConsumer{
+      .name = "XENVIF", .gnttab = {2, 4}, .evtchn = {5, 9}, .store = {2, 2}, .suspend = {1, 1}};
 
   /// `path` is the front end's directory relative to the domain, such as "device/vif/0".
   /// `client` must outlive the vif.
@@ -55,6 +52,7 @@ class Vif final : private xenbus::DeviceDriver, private Queue::Owner {
   Status publish(const xenbus::Node& frontend) override;
   Status connect(const xenbus::Node& backend) override;
   void backend_changed(const xenbus::Node& backend) override;
+  bool may_eject() override { return client_.eject_requested(); }
   void stop() override;
   void release() override;
   void queue_failed(Status why) override;
