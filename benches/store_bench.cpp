@@ -1,5 +1,9 @@
 #include <benchmark/benchmark.h>
 
+#include <array>
+#include <span>
+#include <vector>
+
 #include "conformance/daemons/store_host.hpp"
 
 namespace ringside::benches {
@@ -16,12 +20,10 @@ class SocketClient {
   explicit SocketClient(std::unique_ptr<StoreHost> host)
       : host_(std::move(host)), peer_(conformance::connect_socket(host_->socket())) {}
 
-  void send(uint32_t type, const std::string& payload) {
-    StorePeer::Message request;
-    request.header = {type, 0, 0, static_cast<uint32_t>(payload.size())};
-    request.payload = payload;
-    peer_->send(request);
+  static StorePeer::Message message(uint32_t type, const std::string& payload) {
+    return {{type, 0, 0, static_cast<uint32_t>(payload.size())}, payload};
   }
+  void send(std::span<const StorePeer::Message> requests) { peer_->send(requests); }
   bool succeeds(uint32_t type) {
     const auto reply = peer_->receive();
     return reply && reply->header.type == type;
@@ -45,11 +47,12 @@ void store_socket(benchmark::State& state, Start start, uint32_t type, const cha
     SocketClient client(start());
     std::string payload = "/local/domain/1/device/vif/0/state";
     payload += '\0';
-    client.send(XS_WRITE, payload + "1");
+    const std::array first{SocketClient::message(XS_WRITE, payload + "1")};
+    client.send(first);
     if (!client.succeeds(XS_WRITE)) return state.SkipWithError("nothing was written");
-    payload += value;
+    const std::vector batch(kInFlight, SocketClient::message(type, payload + value));
     for (auto _ : state) {
-      for (int i = 0; i < kInFlight; ++i) client.send(type, payload);
+      client.send(batch);
       for (int i = 0; i < kInFlight; ++i) {
         if (!client.succeeds(type)) return state.SkipWithError("a request was refused");
       }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 
@@ -31,15 +32,21 @@ class SocketPeer final : public StorePeer {
   }
 
   std::string get(size_t most) override {
+    if (unread_.empty()) fill();
+    const std::string_view bytes = unread_.substr(0, most);
+    unread_.remove_prefix(bytes.size());
+    return std::string(bytes);
+  }
+  void fill() {
     pollfd readable{fd_, POLLIN, 0};
     if (poll(&readable, 1, kPatienceMs) != 1) throw Stuck("waited in vain for the store's answer");
-    std::string bytes(most, '\0');
-    const ssize_t count = recv(fd_, bytes.data(), bytes.size(), 0);
-    bytes.resize(count > 0 ? static_cast<size_t>(count) : 0);
-    return bytes;
+    const ssize_t count = recv(fd_, buffer_.data(), buffer_.size(), 0);
+    unread_ = {buffer_.data(), count > 0 ? static_cast<size_t>(count) : 0};
   }
 
   int fd_;
+  std::array<char, 16384> buffer_;
+  std::string_view unread_;
 };
 
 uint32_t load(uint32_t& shared) { return std::atomic_ref(shared).load(std::memory_order_acquire); }
@@ -98,9 +105,15 @@ class RingPeer final : public StorePeer {
 
 }  // namespace
 
-void StorePeer::send(const Message& message) {
-  std::string bytes(reinterpret_cast<const char*>(&message.header), sizeof(message.header));
-  put(bytes.append(message.payload));
+void StorePeer::send(const Message& message) { send({&message, 1}); }
+
+void StorePeer::send(std::span<const Message> messages) {
+  std::string bytes;
+  for (const Message& message : messages) {
+    bytes.append(reinterpret_cast<const char*>(&message.header), sizeof(message.header));
+    bytes.append(message.payload);
+  }
+  put(bytes);
 }
 
 std::optional<StorePeer::Message> StorePeer::receive() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ class StorePeer {
   virtual ~StorePeer() = default;
 
   void send(const Message& message);
+  /// One after the other, without a pause between them.
+  void send(std::span<const Message> messages);
   /// The next reply or watch event; nothing when the daemon has ended the connection.
   std::optional<Message> receive();
 
