@@ -91,6 +91,8 @@ class FakePlatform final : public platform::Platform {
     return Status::kNotSupported;
   }
   void set_upcall(unsigned, Delegate) override {}
+  uint8_t upcall_vector(unsigned) override { return 0; }
+  uint32_t upcall_line() override { return 0; }
   uint64_t random() override { return 4; }
   void log(platform::LogLevel, std::string_view) override {}
   uint32_t setting(std::string_view name, uint32_t fallback) override {
@@ -199,6 +201,10 @@ class FakeEvents final : public xenbus::Events {
                                                        unsigned) override {
     return Status::kNotSupported;
   }
+  Result<Owned<xenbus::EventChannel>> open_virq(uint32_t, Delegate, unsigned) override {
+    return Status::kNotSupported;
+  }
+  unsigned cpus() const override { return 1; }
 
  private:
   class Channel final : public xenbus::EventChannel {
@@ -206,8 +212,14 @@ class FakeEvents final : public xenbus::Events {
     explicit Channel(FakeEvents& events) : events_(events) {}
     xenbus::Port port() const override { return 5; }
     void notify() override { ++events_.notifications; }
+    void set_auto_mask(bool) override {}
     void mask() override {}
     bool unmask() override { return false; }
+    void found_nothing() override {}
+    void trigger() override {}
+    Status bind(unsigned) override { return Status::kNotSupported; }
+    uint32_t count() const override { return 0; }
+    Status wait(uint32_t, platform::Nanoseconds) override { return Status::kTimedOut; }
     void destroy() override {
       events_.open_ = false;
       delete this;

@@ -136,6 +136,10 @@ class Platform {
   virtual Result<Owned<Work>> create_work(Delegate run, unsigned cpu) = 0;
   /// Where Xen's event upcall of `cpu` goes, at dispatch level. An empty one disconnects.
   virtual void set_upcall(unsigned cpu, Delegate upcall) = 0;
+  /// The interrupt vector behind set_upcall() of `cpu`, and the line (GSI) behind that of CPU 0,
+  /// for Xen to be told; 0 where there is none.
+  virtual uint8_t upcall_vector(unsigned cpu) = 0;
+  virtual uint32_t upcall_line() = 0;
   /// From passive level: runs `body` at dispatch level while every other CPU is held outside
   /// of dispatch code and no upcall or timer runs on any. kNotSupported, and nothing was run,
   /// where CPUs can't be held.

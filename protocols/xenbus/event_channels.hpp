@@ -1,42 +1,50 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
 #include "protocols/platform/xen.hpp"
+#include "protocols/xenbus/event_abi.hpp"
+#include "protocols/xenbus/fifo_events.hpp"
 #include "protocols/xenbus/hypercalls.hpp"
 #include "protocols/xenbus/interfaces/events.hpp"
+#include "protocols/xenbus/two_level_events.hpp"
 
 namespace ringside::xenbus {
 
-/// Event channels over the two-level bitmaps of the shared info page.
+/// This domain's event channels: which ports are open, whose handlers they have, and on which CPU.
 ///
-/// One upcall looks once at every port that was pending when it began, so that a peer that
-/// raises its port without end delays nobody else. Source: event_channel.h, xen.h.
-/// [EVTCHN-001..005]
-class EventChannels final : public Events {
+/// In FIFO queues where Xen has them and the setting UseEvtchnFifoAbi (1) allows, else in two-level
+/// bitmaps. Upcalls come by a vector of each CPU where Xen knows it and the setting UseEvtchnUpcall
+/// (1) allows, else all to CPU 0 by the callback line. Source: event_channel.h, hvm/params.h,
+/// hvm/hvm_op.h. [EVTCHN-001..007]
+class EventChannels final : public Events, private EventAbi::Sink {
  public:
-  static constexpr unsigned kBitsPerWord = sizeof(xen_ulong_t) * 8;
-  static constexpr Port kPorts = kBitsPerWord * kBitsPerWord;
-
-  EventChannels(platform::Platform& platform, Hypercalls& xen) : platform_(platform), xen_(xen) {}
+  EventChannels(platform::Platform& platform, Hypercalls& xen)
+      : platform_(platform), xen_(xen), fifo_(platform, xen) {}
   EventChannels(const EventChannels&) = delete;
   EventChannels& operator=(const EventChannels&) = delete;
+  /// Masks all ports, and leaves Xen none of this driver's pages.
   ~EventChannels();
 
-  /// Masks every port of `shared_info` and takes the upcall of each CPU.
+  /// Masks every port and takes the upcall of each CPU.
   Status start(std::byte* shared_info);
-  /// Begins anew on the shared info page of the new domain: the channels that were open are
-  /// lost, do nothing any more and are to be opened again. While no other CPU runs.
+  /// Begins anew on the shared info page of the new domain, whose Xen may have another ABI: the
+  /// channels that were open are lost, do nothing any more and are to be opened again. While no
+  /// other CPU runs.
   void resume(std::byte* shared_info);
 
   Result<Owned<EventChannel>> open_unbound(DomainId peer, Delegate handler, unsigned cpu) override;
   Result<Owned<EventChannel>> open_interdomain(DomainId peer, Port port, Delegate handler,
                                                unsigned cpu) override;
+  Result<Owned<EventChannel>> open_virq(uint32_t virq, Delegate handler, unsigned cpu) override;
   /// A port that the toolstack bound before this domain ran; its destruction leaves it bound.
   Result<Owned<EventChannel>> open_fixed(Port port, Delegate handler, unsigned cpu);
+  unsigned cpus() const override { return reachable_cpus_; }
+  bool uses_fifo() const { return abi_ == &fifo_; }
 
  private:
   class Channel;
@@ -46,23 +54,45 @@ class EventChannels final : public Events {
 
     EventChannels* owner = nullptr;
     unsigned index = 0;
-    Port next_port = 0;                      ///< where the round robin goes on
     Owned<platform::Lock> lock;              ///< guards the ports bound to this CPU
     std::atomic<Channel*> active = nullptr;  ///< whose handler is running
+    Owned<platform::Timer> again;            ///< goes on where an upcall had to stop
   };
   enum class Closing : bool { kLeaveBound, kClose };
+  static constexpr Port kPortsPerChunk = 1024;
+  using Slot = std::atomic<Channel*>;
+  /// Grows with the ports in use: FIFO has 128 Ki of them.
+  struct Chunk {
+    std::array<Slot, kPortsPerChunk> slots{};
+  };
 
-  Result<Owned<EventChannel>> install(Port port, Delegate handler, unsigned cpu, Closing closing);
+  Status prepare();
+  void choose_abi();
+  /// Closes every port, and binds the store's and the console's again.
+  Status return_to_two_level();
+  void connect_upcalls();
+  Result<Owned<EventChannel>> install(Port port, Delegate handler, unsigned cpu, Closing closing,
+                                      bool movable);
+  Status make_slot(Port port);
+  Slot* slot(Port port) const;
   void remove(Channel& channel);
+  Status move(Channel& channel, unsigned cpu);
+  void await_handler(Cpu& cpu, const Channel& channel);
   void upcall(Cpu& cpu);
-  void dispatch(Cpu& cpu, Port port);
-  vcpu_info_t& vcpu(unsigned cpu) const;
+  void ready(unsigned cpu, Port port) override;
 
   platform::Platform& platform_;
   Hypercalls& xen_;
   shared_info_t* shared_ = nullptr;
+  TwoLevelEvents two_level_;
+  FifoEvents fifo_;
+  bool fifo_wanted_ = false;
+  EventAbi* abi_ = &two_level_;
+  unsigned reachable_cpus_ = 1;
   platform::Array<Cpu> cpus_;
-  platform::Array<std::atomic<Channel*>> channels_;  ///< by port
+  Owned<platform::Lock> chunks_lock_;  ///< held to add a chunk
+  std::array<platform::Box<Chunk>, FifoEvents::kPorts / kPortsPerChunk> chunks_;
+  std::array<std::atomic<Chunk*>, FifoEvents::kPorts / kPortsPerChunk> chunk_of_{};
 };
 
 }  // namespace ringside::xenbus

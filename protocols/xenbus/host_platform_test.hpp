@@ -55,6 +55,8 @@ class HostPlatform final : public platform::Platform {
     return Status::kNotSupported;
   }
   void set_upcall(unsigned, Delegate) override {}
+  uint8_t upcall_vector(unsigned) override { return 0; }
+  uint32_t upcall_line() override { return 0; }
   uint64_t random() override { return 4; }
   void log(platform::LogLevel, std::string_view line) override { lines.emplace_back(line); }
   uint32_t setting(std::string_view name, uint32_t fallback) override {

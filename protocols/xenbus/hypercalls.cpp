@@ -70,6 +70,21 @@ Result<uint64_t> Hypercalls::parameter(uint32_t parameter) {
   return uint64_t{argument.value};
 }
 
+Status Hypercalls::set_parameter(uint32_t parameter, uint64_t value) {
+  xen_hvm_param argument{};
+  argument.domid = DOMID_SELF;
+  argument.index = parameter;
+  argument.value = value;
+  return status_of(operate(__HYPERVISOR_hvm_op, HVMOP_set_param, argument));
+}
+
+Status Hypercalls::set_upcall_vector(unsigned vcpu, uint8_t vector) {
+  xen_hvm_evtchn_upcall_vector argument{};
+  argument.vcpu = vcpu;
+  argument.vector = vector;
+  return status_of(operate(__HYPERVISOR_hvm_op, HVMOP_set_evtchn_upcall_vector, argument));
+}
+
 Result<Hypercalls::GrantTableSize> Hypercalls::grant_table_size() {
   gnttab_query_size argument{};
   argument.dom = DOMID_SELF;
@@ -145,6 +160,16 @@ Result<Port> Hypercalls::bind_interdomain(DomainId peer, Port remote) {
   return Port{argument.local_port};
 }
 
+Result<Port> Hypercalls::bind_virq(uint32_t virq, unsigned vcpu) {
+  evtchn_bind_virq argument{};
+  argument.virq = virq;
+  argument.vcpu = vcpu;
+  const Status status =
+      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, argument));
+  if (!ok(status)) return status;
+  return Port{argument.port};
+}
+
 Status Hypercalls::bind_vcpu(Port port, unsigned vcpu) {
   evtchn_bind_vcpu argument{};
   argument.port = port;
@@ -165,6 +190,35 @@ Status Hypercalls::unmask(Port port) {
 Status Hypercalls::close(Port port) {
   evtchn_close argument{.port = port};
   return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_close, argument));
+}
+
+Result<Hypercalls::RemotePort> Hypercalls::remote_of(Port port) {
+  evtchn_status argument{};
+  argument.dom = DOMID_SELF;
+  argument.port = port;
+  const Status status =
+      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_status, argument));
+  if (!ok(status)) return status;
+  if (argument.status != EVTCHNSTAT_interdomain) return Status::kNotFound;
+  return RemotePort{.domain = argument.u.interdomain.dom, .port = argument.u.interdomain.port};
+}
+
+Status Hypercalls::reset_events() {
+  evtchn_reset argument{.dom = DOMID_SELF};
+  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_reset, argument));
+}
+
+Status Hypercalls::init_fifo_control(unsigned vcpu, platform::Frame frame, uint32_t offset) {
+  evtchn_init_control argument{};
+  argument.control_gfn = frame;
+  argument.offset = offset;
+  argument.vcpu = vcpu;
+  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_init_control, argument));
+}
+
+Status Hypercalls::expand_fifo_array(platform::Frame frame) {
+  evtchn_expand_array argument{.array_gfn = frame};
+  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_expand_array, argument));
 }
 
 Result<bool> Hypercalls::suspend() {

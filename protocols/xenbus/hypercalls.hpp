@@ -23,6 +23,11 @@ class Hypercalls {
     uint32_t max_frames = 0;  ///< as far as it may grow
   };
 
+  struct RemotePort {
+    DomainId domain = 0;
+    Port port = 0;
+  };
+
   explicit Hypercalls(Hypercall& xen) : xen_(xen) {}
 
   /// Places Xen's own frame number `index` of `space` (XENMAPSPACE_*) at `where`.
@@ -30,6 +35,9 @@ class Hypercalls {
   Status remove_from_physmap(platform::Frame where);
   /// HVMOP_get_param of HVM_PARAM_`parameter`.
   Result<uint64_t> parameter(uint32_t parameter);
+  Status set_parameter(uint32_t parameter, uint64_t value);
+  /// Where the event upcall of `vcpu` goes: an interrupt vector of its own.
+  Status set_upcall_vector(unsigned vcpu, uint8_t vector);
   Result<GrantTableSize> grant_table_size();
   /// GNTTABOP_set_version; what is not reserved is cleared when it changes.
   Status set_grant_version(uint32_t version);
@@ -42,11 +50,18 @@ class Hypercalls {
 
   Result<Port> alloc_unbound(DomainId peer);
   Result<Port> bind_interdomain(DomainId peer, Port remote);
+  Result<Port> bind_virq(uint32_t virq, unsigned vcpu);
   Status bind_vcpu(Port port, unsigned vcpu);
   Status send(Port port);
   /// Clears the mask bit, and raises the event again if it was pending.
   Status unmask(Port port);
   Status close(Port port);
+  /// Who is at the other end of an interdomain channel; kNotFound when there is none.
+  Result<RemotePort> remote_of(Port port);
+  /// EVTCHNOP_reset: closes all ports and puts the two-level ABI in force.
+  Status reset_events();
+  Status init_fifo_control(unsigned vcpu, platform::Frame frame, uint32_t offset);
+  Status expand_fifo_array(platform::Frame frame);
 
   /// SCHEDOP_shutdown with SHUTDOWN_suspend: returns once the domain goes on, false when the
   /// suspend was cancelled. Source: sched.h

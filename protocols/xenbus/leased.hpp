@@ -65,6 +65,10 @@ class LeasedEvents final : public Events {
                                                unsigned cpu) override {
     return named(bus_.events().open_interdomain(peer, port, handler, cpu));
   }
+  Result<Owned<EventChannel>> open_virq(uint32_t virq, Delegate handler, unsigned cpu) override {
+    return named(bus_.events().open_virq(virq, handler, cpu));
+  }
+  unsigned cpus() const override { return bus_.events().cpus(); }
   Result<Owned<EventChannel>> named(Result<Owned<EventChannel>> channel) {
     if (!channel) return channel;
     const uint64_t port = (*channel)->port();

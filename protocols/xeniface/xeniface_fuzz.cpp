@@ -112,6 +112,8 @@ class World final : public platform::Platform,
     return Owned<platform::Work>(&works.emplace_back(run));
   }
   void set_upcall(unsigned, Delegate) override {}
+  uint8_t upcall_vector(unsigned) override { return 0; }
+  uint32_t upcall_line() override { return 0; }
   uint64_t random() override { return 4; }
   void log(platform::LogLevel, std::string_view line) override { CHECK(line.size() < 512); }
   uint32_t setting(std::string_view, uint32_t fallback) override { return fallback; }
@@ -196,8 +198,14 @@ class World final : public platform::Platform,
   struct FakeChannel final : xenbus::EventChannel {
     xenbus::Port port() const override { return number; }
     void notify() override {}
+    void set_auto_mask(bool) override {}
     void mask() override {}
     bool unmask() override { return false; }
+    void found_nothing() override {}
+    void trigger() override {}
+    Status bind(unsigned) override { return Status::kNotSupported; }
+    uint32_t count() const override { return 0; }
+    Status wait(uint32_t, platform::Nanoseconds) override { return Status::kTimedOut; }
     void destroy() override { world->channels.erase(number); }
     World* world = nullptr;
     xenbus::Port number = 0;
@@ -219,6 +227,11 @@ class World final : public platform::Platform,
                                                        Delegate handler, unsigned cpu) override {
     return port == 0 ? Status::kInvalidArgument : open_unbound(peer, handler, cpu);
   }
+
+  Result<Owned<xenbus::EventChannel>> open_virq(uint32_t, Delegate, unsigned) override {
+    return Status::kNotSupported;
+  }
+  unsigned cpus() const override { return 1; }
 
   // --- store ------------------------------------------------------------------------------
   struct FakeWatch final : xenbus::Watch {

@@ -89,7 +89,8 @@ Status Vif::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend
     services_.platform.log(platform::LogLevel::kError, "vif: no usable mac node");
     return Status::kInvalidArgument;
   }
-  active_ = std::min(features_.max_queues, static_cast<uint32_t>(queues_.size()));
+  const size_t mine = std::min<size_t>(queues_.size(), services_.events.cpus());
+  active_ = std::min(features_.max_queues, static_cast<uint32_t>(mine));
   for (unsigned i = 0; i < active_; ++i) {
     const Status status = queues_[i]->prepare(backend_domain, features_, settings_);
     if (status != Status::kOk) return status;

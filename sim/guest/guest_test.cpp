@@ -183,6 +183,7 @@ TEST_P(GuestTest, AnUpcallIsTakenForAnEvent) {
   };
   Handler handler{domain_};
   platform().set_upcall(0, Delegate::to<&Handler::take>(handler));
+  domain_.set_upcall_vector(0, platform().upcall_vector(0));
   const int64_t port = domain_.events().alloc_unbound(0);
   const int64_t back =
       machine_.dom0().events().bind_interdomain(domain_.id(), static_cast<Port>(port));

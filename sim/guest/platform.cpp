@@ -176,6 +176,16 @@ void GuestPlatform::set_upcall(unsigned cpu, Delegate upcall) {
   vcpus_[cpu]->set_upcall(upcall);
 }
 
+uint8_t GuestPlatform::upcall_vector(unsigned cpu) {
+  constexpr uint8_t kFirst = 0xb0;
+  return static_cast<uint8_t>(kFirst + cpu % 0x40);
+}
+
+uint32_t GuestPlatform::upcall_line() {
+  constexpr uint32_t kPlatformDeviceGsi = 28;
+  return kPlatformDeviceGsi;
+}
+
 Status GuestPlatform::run_alone(Delegate body) {
   Vcpu* self = current_vcpu();
   if (self == nullptr) return Status::kNotSupported;

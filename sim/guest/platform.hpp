@@ -42,6 +42,8 @@ class GuestPlatform final : public platform::Platform {
   Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned cpu) override;
   Result<Owned<platform::Work>> create_work(Delegate run, unsigned cpu) override;
   void set_upcall(unsigned cpu, Delegate upcall) override;
+  uint8_t upcall_vector(unsigned cpu) override;
+  uint32_t upcall_line() override;
   Status run_alone(Delegate body) override;
 
   uint64_t random() override;

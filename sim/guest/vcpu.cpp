@@ -197,7 +197,8 @@ void Vcpu::dispatch() {
 void Vcpu::take_upcalls() {
   const auto pending = [this] {
     vcpu_info_t& info = domain().vcpu_info(index_);
-    return std::atomic_ref(info.evtchn_upcall_pending).load() != 0 &&
+    return domain().upcall_connected(index_) &&
+           std::atomic_ref(info.evtchn_upcall_pending).load() != 0 &&
            std::atomic_ref(info.evtchn_upcall_mask).load() == 0;
   };
   while (pending() && !stopping()) {

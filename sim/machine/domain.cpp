@@ -22,7 +22,8 @@ Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
       shared_info_frame_(machine.frames().allocate().value()),
       shared_info_(reinterpret_cast<shared_info_t*>(machine.frames().address(shared_info_frame_))),
       vcpu_info_(std::make_unique<std::atomic<vcpu_info_t*>[]>(config_.vcpus)),
-      runners_(std::make_unique<std::atomic<Actor*>[]>(config_.vcpus)) {
+      runners_(std::make_unique<std::atomic<Actor*>[]>(config_.vcpus)),
+      upcall_vectors_(std::make_unique<std::atomic<uint8_t>[]>(config_.vcpus)) {
   if (config_.vcpus == 0 || config_.vcpus > XEN_LEGACY_MAX_VCPUS) {
     throw std::invalid_argument("a domain has 1 to 32 vCPUs");
   }

@@ -101,6 +101,14 @@ class Domain {
   void set_mover(std::function<void(Domain&)> mover);
   void move_guest(Domain& to);
 
+  // --- event upcalls --------------------------------------------------------------------
+  void set_upcall_vector(unsigned vcpu, uint8_t vector) { upcall_vectors_[vcpu].store(vector); }
+  /// By a vector of its own, or vCPU 0 by the callback line; else nobody interrupts the vCPU.
+  bool upcall_connected(unsigned vcpu) const {
+    return upcall_vectors_[vcpu].load() != 0 ||
+           (vcpu == 0 && hvm_param(HVM_PARAM_CALLBACK_IRQ) != 0);
+  }
+
   // --- execution ------------------------------------------------------------------------
   /// Woken when the vCPU has an upcall to take; null when nobody runs it.
   void set_runner(unsigned vcpu, Actor* actor);
@@ -141,6 +149,7 @@ class Domain {
   std::unique_ptr<std::atomic<vcpu_info_t*>[]> vcpu_info_;
   std::unique_ptr<std::atomic<Actor*>[]> runners_;
   std::array<std::atomic<uint64_t>, HVM_NR_PARAMS> hvm_params_{};
+  std::unique_ptr<std::atomic<uint8_t>[]> upcall_vectors_;
   std::atomic<int> shutdown_reason_{-1};
   std::atomic<int64_t> resume_answer_{-1};
   std::atomic<Actor*> suspended_{nullptr};

@@ -44,7 +44,7 @@ EventChannels::EventChannels(Machine& machine, Domain& owner, Port max_ports)
 EventChannels::~EventChannels() = default;
 
 int64_t EventChannels::claim(Binding binding) {
-  for (Port port = 1; port < max_ports_; ++port) {
+  for (Port port = 1; port < ports(); ++port) {
     if (channels_[port].binding.load().state != State::kFree) continue;
     if (FifoEvents* fifo = this->fifo()) {
       // Its former owner's event is still in a queue.
@@ -248,7 +248,7 @@ int64_t EventChannels::init_control(unsigned vcpu, uint64_t gfn, uint32_t offset
   if (result != 0 || fifo() != nullptr) return result;
   for (Port port = 1; port < max_ports_; ++port) {
     fifo_->set_priority(port, EVTCHN_FIFO_PRIORITY_DEFAULT);
-    if (pending(port)) {
+    if (port < kTwoLevelPorts && pending(port)) {
       fifo_->remember(port);
     } else {
       (void)fifo_->take_remembered(port);

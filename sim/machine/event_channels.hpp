@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -50,7 +51,8 @@ class EventGate {
 /// with Xen's numbers. Source: xen/event_channel.h, xen.h. Thread-safe.
 class EventChannels {
  public:
-  static constexpr Port kMaxPorts = 4096;  ///< EVTCHN_2L_NR_CHANNELS of a 64-bit guest
+  static constexpr Port kTwoLevelPorts = 4096;  ///< EVTCHN_2L_NR_CHANNELS of a 64-bit guest
+  static constexpr Port kMaxPorts = EVTCHN_FIFO_NR_CHANNELS;
 
   EventChannels(Machine& machine, Domain& owner, Port max_ports);
   ~EventChannels();
@@ -110,7 +112,11 @@ class EventChannels {
 
   /// Binds the lowest free port. The machine's event mutex is held.
   int64_t claim(Binding binding);
-  bool valid(Port port) const { return port != 0 && port < max_ports_; }
+  /// Ports of the ABI in force.
+  Port ports() const {
+    return fifo() == nullptr ? std::min(max_ports_, kTwoLevelPorts) : max_ports_;
+  }
+  bool valid(Port port) const { return port != 0 && port < ports(); }
   void set_pending(Port port);
   bool mark_pending(Port port);  ///< tells whether it was
   void deliver(Port port);

@@ -20,7 +20,7 @@ struct MachineConfig {
   uint32_t max_grant_version = 2;      ///< as gnttab=max-ver; 1: no version 2 tables
   bool grant_versions = true;          ///< GNTTABOP_set_version and _get_version exist
   bool grant_swap = true;              ///< GNTTABOP_swap_grant_ref exists
-  uint32_t max_ports = EventChannels::kMaxPorts;
+  uint32_t max_ports = EventChannels::kTwoLevelPorts;
   uint32_t xen_version = 4 << 16 | 17;
   bool direct_maps =
       false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing

@@ -11,7 +11,9 @@ int64_t set_param(const Caller& caller, const xen_hvm_param_t& op) {
   if (domain == nullptr) return why;
   if (op.index >= HVM_NR_PARAMS) return error(XEN_EINVAL);
   // Of its own parameters a guest sets where events go; the rest is the toolstack's.
-  if (!caller.privileged() && op.index != HVM_PARAM_CALLBACK_IRQ) return error(XEN_EPERM);
+  const bool of_events = op.index == HVM_PARAM_CALLBACK_IRQ || op.index == HVM_PARAM_STORE_EVTCHN ||
+                         op.index == HVM_PARAM_CONSOLE_EVTCHN;
+  if (!caller.privileged() && !of_events) return error(XEN_EPERM);
   domain->set_hvm_param(op.index, op.value);
   return 0;
 }
@@ -29,7 +31,9 @@ int64_t set_upcall_vector(const Caller& caller, const xen_hvm_evtchn_upcall_vect
   if (!caller.machine.config().upcall_vector) return error(XEN_ENOSYS);
   if (op.vcpu >= caller.domain.vcpus()) return error(XEN_ENOENT);
   constexpr uint8_t kFirstUsable = 0x10;  // below are exceptions
-  return op.vector < kFirstUsable ? error(XEN_EINVAL) : 0;
+  if (op.vector < kFirstUsable) return error(XEN_EINVAL);
+  caller.domain.set_upcall_vector(op.vcpu, op.vector);
+  return 0;
 }
 
 bool any_pending(const Caller& caller, const sched_poll_t& op) {
