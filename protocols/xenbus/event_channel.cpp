@@ -16,7 +16,9 @@ Status EventChannels::Channel::start() {
 }
 
 bool EventChannels::Channel::unmask() {
-  if (lost() || resting_.load()) return false;
+  if (lost()) return false;
+  wanted_masked_.store(false);
+  if (resting_.load()) return false;  // unmasked at its end
   EventAbi& abi = *owner_.abi_;
   if (owner_.platform_.cpu() != cpu()) {
     // EVTCHN-001: only Xen can raise the event on another CPU, and does so only when it finds
@@ -27,7 +29,10 @@ bool EventChannels::Channel::unmask() {
   if (!abi.unmask(port_)) return false;
   abi.mask(port_);
   // Whoever clears the bit owns the event: the caller here, or the upcall that came between.
-  if (abi.acknowledge(port_)) return true;
+  if (abi.acknowledge(port_)) {
+    wanted_masked_.store(true);
+    return true;
+  }
   (void)owner_.xen_.unmask(port_);
   return false;
 }
@@ -42,7 +47,7 @@ void EventChannels::Channel::trigger() {
 }
 
 bool EventChannels::Channel::take() {
-  if (auto_mask_.load()) owner_.abi_->mask(port_);
+  if (auto_mask_.load()) mask();
   // EVTCHN-005: acknowledged before the handler looks for work, so that what arrives while it
   // looks is announced again; EVTCHN-007: and before it is counted, so that who waits for the
   // next one does not miss it.
@@ -69,7 +74,7 @@ void EventChannels::Channel::handled() {
 
 void EventChannels::Channel::rested() {
   resting_.store(false);
-  if (!lost()) (void)owner_.xen_.unmask(port_);
+  if (!lost() && !wanted_masked_.load()) (void)owner_.xen_.unmask(port_);
 }
 
 Status EventChannels::Channel::wait(uint32_t seen, platform::Nanoseconds deadline) {

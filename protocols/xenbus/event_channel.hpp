@@ -20,6 +20,7 @@ class EventChannels::Channel final : public EventChannel {
   }
   void set_auto_mask(bool on) override { auto_mask_.store(on); }
   void mask() override {
+    wanted_masked_.store(true);
     if (!lost()) owner_.abi_->mask(port_);
   }
   bool unmask() override;
@@ -40,7 +41,10 @@ class EventChannels::Channel final : public EventChannel {
   void set_cpu(unsigned cpu) { cpu_.store(cpu); }
   Closing closing() const { return closing_; }
   bool lost() const { return lost_.load(); }
-  void lose() { lost_.store(true); }
+  void lose() {
+    lost_.store(true);
+    counted_->signal();  // nobody waits for it in vain
+  }
   void stop_resting() { rest_->cancel(); }
   void keep(platform::Box<Channel> self) { self_ = std::move(self); }
 
@@ -60,6 +64,7 @@ class EventChannels::Channel final : public EventChannel {
   std::atomic<bool> lost_ = false;  ///< its port is of the domain before the last resume
   std::atomic<bool> auto_mask_ = false;
   std::atomic<bool> resting_ = false;
+  std::atomic<bool> wanted_masked_ = false;  ///< by its owner, or by auto-mask for it
   std::atomic<uint32_t> count_ = 0;
   bool idle_ = false;         ///< of the handler that runs
   unsigned idle_events_ = 0;  ///< in a row; of its CPU

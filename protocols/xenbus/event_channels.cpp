@@ -100,7 +100,9 @@ Status EventChannels::return_to_two_level() {
   Status status = Status::kOk;
   for (Fixed& one : fixed) {
     if (!one.remote) continue;
-    const auto port = xen_.bind_interdomain(one.remote->domain, one.remote->port);
+    const auto port = one.remote->port == 0
+                          ? xen_.alloc_unbound(one.remote->domain)
+                          : xen_.bind_interdomain(one.remote->domain, one.remote->port);
     const Status kept = port ? xen_.set_parameter(one.parameter, *port) : port.status();
     if (!ok(kept)) status = kept;
   }

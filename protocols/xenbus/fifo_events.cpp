@@ -48,7 +48,7 @@ Status FifoEvents::enter() {
     cpus_[cpu] = {};
     const auto offset = static_cast<uint32_t>(cpu * kBlockStride);
     const Status status = xen_.init_fifo_control(cpu, control_.frame, offset);
-    if (!ok(status)) return cpu == 0 ? Status::kNotSupported : status;
+    if (!ok(status)) return status;
   }
   // After a resume: Xen is given the pages that there are once more.
   for (unsigned i = 0; i < page_count_.load(); ++i) {

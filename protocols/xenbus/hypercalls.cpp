@@ -199,6 +199,7 @@ Result<Hypercalls::RemotePort> Hypercalls::remote_of(Port port) {
   const Status status =
       status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_status, argument));
   if (!ok(status)) return status;
+  if (argument.status == EVTCHNSTAT_unbound) return RemotePort{.domain = argument.u.unbound.dom};
   if (argument.status != EVTCHNSTAT_interdomain) return Status::kNotFound;
   return RemotePort{.domain = argument.u.interdomain.dom, .port = argument.u.interdomain.port};
 }

@@ -25,7 +25,7 @@ class Hypercalls {
 
   struct RemotePort {
     DomainId domain = 0;
-    Port port = 0;
+    Port port = 0;  ///< 0: that domain has not bound to ours yet
   };
 
   explicit Hypercalls(Hypercall& xen) : xen_(xen) {}
@@ -56,7 +56,7 @@ class Hypercalls {
   /// Clears the mask bit, and raises the event again if it was pending.
   Status unmask(Port port);
   Status close(Port port);
-  /// Who is at the other end of an interdomain channel; kNotFound when there is none.
+  /// Who is, or may come to, the other end of a channel; kNotFound for one of another kind.
   Result<RemotePort> remote_of(Port port);
   /// EVTCHNOP_reset: closes all ports and puts the two-level ABI in force.
   Status reset_events();
