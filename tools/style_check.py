@@ -87,7 +87,7 @@ def check_size(path, text):
 
 def check_includes(path, text, exists):
     top = path.split("/")[0]
-    hosted = path.endswith(("_test.cpp", "_test.hpp", "_fuzz.cpp"))
+    hosted = path.endswith(("_test.cpp", "_test.hpp", "_fuzz.cpp", "_fuzz.hpp"))
     for number, line in enumerate(text.split("\n"), 1):
         include = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
         if include and include[1] == '"':
