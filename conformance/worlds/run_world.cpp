@@ -203,6 +203,9 @@ HostConfig host_config(uint64_t seed) {
   config.machine.frames = 16384;
   config.machine.max_grant_frames = 16;
   config.machine.max_ports = 64;
+  sim::Random random(seed ^ 0xab1e5);
+  config.machine.fifo_events = random.below(3) != 0;
+  config.machine.upcall_vector = random.below(4) != 0;
   return config;
 }
 

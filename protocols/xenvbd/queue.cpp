@@ -71,7 +71,7 @@ Status Queue::prepare(xenbus::DomainId peer, uint32_t ring_page_order, uint16_t 
   ring_.attach(tap_);
   if (Status status = area_.permit(*grants_, peer); !ok(status)) return status;
   if (Status status = slots_.prepare(platform, ring_.size()); !ok(status)) return status;
-  auto channel = services_.events.open_unbound(peer, Delegate::to<&Queue::poll>(*this), index_);
+  auto channel = services_.events.open_unbound(peer, Delegate::to<&Queue::event>(*this), index_);
   if (!channel) return channel.status();
   channel_ = *std::move(channel);
   return Status::kOk;

@@ -97,6 +97,7 @@ class Queue {
  private:
   Status check(const Request& request) const;
   Status check_segments(const Request& request) const;
+  void event();
   void poll();
   void timer_expired();
   bool take_responses(uint32_t& budget);
@@ -130,6 +131,7 @@ class Queue {
   bool running_ = false;    ///< requests may go to the ring
   bool closed_ = true;      ///< requests are refused
   bool pumping_ = false;    ///< a completion may submit(): the outer round sees to it
+  uint32_t seen_ = 0;       ///< responses taken by the end of the last event
   uint32_t lingering_ = 0;  ///< slots answered while the peer still held their memory
   ring::Tap* tap_ = nullptr;
   Owned<xenbus::GrantCache> grants_;

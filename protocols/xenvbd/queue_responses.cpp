@@ -2,6 +2,13 @@
 
 namespace ringside::xenvbd {
 
+void Queue::event() {
+  poll();
+  // EVTCHN-006: of use when there was a response since the last one, whoever took it.
+  if (ring_.next_response() == seen_) channel_->found_nothing();
+  seen_ = ring_.next_response();
+}
+
 void Queue::poll() {
   if (ring_.closed() || pumping_) return;
   // A peer that answers as fast as we ask must not keep this CPU: the timer carries on.

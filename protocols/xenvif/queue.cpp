@@ -54,14 +54,14 @@ Status Queue::prepare(xenbus::DomainId peer, const BackendFeatures& features,
 
 Status Queue::open_channels(xenbus::DomainId peer, bool split) {
   // NETIF-NEG-003, NETIF-CTL-047: two channels if the peer can, else one for both rings.
-  const Delegate handler = split ? Delegate::to<&Queue::serve_transmitter>(*this)
-                                 : Delegate::to<&Queue::serve_both>(*this);
+  const Delegate handler = split ? Delegate::to<&Queue::transmit_event>(*this)
+                                 : Delegate::to<&Queue::common_event>(*this);
   auto channel = services_.events.open_unbound(peer, handler, index_);
   if (!channel) return channel.status();
   tx_channel_ = *std::move(channel);
   if (!split) return Status::kOk;
   auto second =
-      services_.events.open_unbound(peer, Delegate::to<&Queue::serve_receiver>(*this), index_);
+      services_.events.open_unbound(peer, Delegate::to<&Queue::receive_event>(*this), index_);
   if (!second) return second.status();
   rx_channel_ = *std::move(second);
   return Status::kOk;
@@ -95,6 +95,27 @@ void Queue::release() {
   transmitter_.release();
   receiver_.release();
   grants_.reset();
+}
+
+void Queue::transmit_event() {
+  serve_transmitter();
+  judge(*tx_channel_, transmitter_.next_response(), seen_tx_);
+}
+
+void Queue::receive_event() {
+  serve_receiver();
+  judge(*rx_channel_, receiver_.next_response(), seen_rx_);
+}
+
+void Queue::common_event() {
+  serve_both();
+  judge(*tx_channel_, transmitter_.next_response() + receiver_.next_response(), seen_tx_);
+}
+
+/// EVTCHN-006: an event is of use when there was a response since the last one, whoever took it.
+void Queue::judge(xenbus::EventChannel& channel, uint32_t responses, uint32_t& seen) {
+  if (responses == seen) channel.found_nothing();
+  seen = responses;
 }
 
 void Queue::serve_transmitter() {

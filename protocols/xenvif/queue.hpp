@@ -58,6 +58,10 @@ class Queue {
   void release();
 
  private:
+  void transmit_event();
+  void receive_event();
+  void common_event();
+  void judge(xenbus::EventChannel& channel, uint32_t responses, uint32_t& seen);
   void serve_transmitter();
   void serve_receiver();
   void serve_both();
@@ -76,6 +80,8 @@ class Queue {
   Owned<xenbus::EventChannel> tx_channel_;  ///< both directions when not split
   Owned<xenbus::EventChannel> rx_channel_;  ///< only when split
   Owned<platform::Timer> timer_;
+  uint32_t seen_tx_ = 0;  ///< responses taken by the end of the channel's last event
+  uint32_t seen_rx_ = 0;
   bool running_ = false;
   bool failed_ = false;
 };

@@ -52,6 +52,8 @@ class Transmitter {
   /// `tap` sees the ring's traffic, over reconnects too; nullptr for none.
   void attach(ring::Tap* tap);
   xenbus::GrantRef ring_ref() const { return ring_page_.ref(); }
+  /// Free-running index of the next response.
+  uint32_t next_response() const { return ring_ ? ring_->next_response() : 0; }
   const TxStatistics& statistics() const { return statistics_; }
 
  private:
