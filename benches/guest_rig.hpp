@@ -3,6 +3,8 @@
 #include <benchmark/benchmark.h>
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "conformance/rig/driver_guest.hpp"
 #include "conformance/rig/host.hpp"
@@ -13,7 +15,11 @@ namespace ringside::benches {
 /// is timed is the work of all parties and no scheduler's.
 class GuestRig {
  public:
-  GuestRig() : host_(config()), guest_(host_) { host_.world().trace().enable(false); }
+  /// `settings` are what XENBUS finds in its registry.
+  explicit GuestRig(const std::map<std::string, uint32_t>& settings = {})
+      : host_(config()), guest_(host_, {}, nullptr, settings) {
+    host_.world().trace().enable(false);
+  }
 
   conformance::Host& host() { return host_; }
   conformance::DriverGuest& guest() { return guest_; }

@@ -30,9 +30,12 @@ struct Loop {
   Owned<platform::Event> arrived;
   Owned<xenbus::EventChannel> receiver;
   Owned<xenbus::EventChannel> sender;
+  bool answering = false;
 
-  void on_event() { arrived->signal(); }
-  void on_reply() {}
+  void on_event() { answering ? receiver->notify() : arrived->signal(); }
+  void on_reply() {
+    if (answering) arrived->signal();
+  }
 
   bool open(GuestRig& rig) {
     auto event = rig.platform().create_event();
@@ -65,6 +68,22 @@ void event_notify(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+/// One operation: an event, answered by the handler at the other end with another one.
+void event_round_trip(benchmark::State& state, uint32_t use_fifo) {
+  GuestRig rig({{"UseEvtchnFifoAbi", use_fifo}});
+  rig.run([&] {
+    Loop loop;
+    if (!loop.open(rig)) return state.SkipWithError("no event channels");
+    loop.arrived->reset();
+    loop.answering = true;
+    timed(state, [&] {
+      loop.sender->notify();
+      return rig.await(*loop.arrived, state);
+    });
+  });
+  state.SetItemsProcessed(state.iterations());
+}
+
 /// One operation: a node read through the store ring, answered by xenstored.
 void store_read(benchmark::State& state) {
   GuestRig rig;
@@ -80,6 +99,8 @@ void store_read(benchmark::State& state) {
 
 BENCHMARK(grant_permit_revoke)->Name("grant/permit_revoke");
 BENCHMARK(event_notify)->Name("event/notify");
+BENCHMARK_CAPTURE(event_round_trip, fifo, 1)->Name("event_round_trip/ours");
+BENCHMARK_CAPTURE(event_round_trip, two_level, 0)->Name("event_round_trip/two_level");
 BENCHMARK(store_read)->Name("store/read");
 
 }  // namespace
