@@ -17,6 +17,8 @@ constexpr sim::Nanoseconds kHorizon = 1'500'000;
 /// More than the sum of all patiences in one life.
 constexpr sim::Nanoseconds kBudget = 1000 * platform::kSecond;
 
+constexpr uint64_t kGuestKib = 12288;  // three such guests leave enough for dom0
+
 constexpr unsigned kFirstDisk = 51712;  // xvda, and 16 further xvdb
 constexpr unsigned kDiskStep = 16;
 
@@ -35,7 +37,8 @@ class Stage {
       : scenario_(scenario), peers_(peers_of(plan)), host_(config) {
     for (const unsigned vcpus : scenario_.vcpus) {
       guests_.push_back(std::make_unique<DriverGuest>(
-          host_, sim::GuestConfig{.vcpus = vcpus}, guests_.empty() ? hooks.interposer : nullptr));
+          host_, sim::GuestConfig{.vcpus = vcpus, .memory_kib = kGuestKib},
+          guests_.empty() ? hooks.interposer : nullptr));
       guests_.back()->guest().set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
     }
     lay_out();

@@ -10,15 +10,22 @@ namespace {
 
 constexpr uint32_t kHoles = 4096;  // frame numbers above the memory, for Xen's own frames
 
+uint64_t memory_gfns(const DomainConfig& config) {
+  if (config.memory_gfns != 0) return config.memory_gfns;
+  return std::max<uint64_t>(config.max_pages, uint64_t{config.pages.value_or(0)} + 1);
+}
+
 }  // namespace
 
 Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
     : machine_(machine),
       id_(id),
       config_(std::move(config)),
-      total_gfns_(uint64_t{config_.max_pages} + kHoles),
+      max_pages_(config_.max_pages),
+      memory_gfns_(sim::memory_gfns(config_)),
+      total_gfns_(memory_gfns_ + kHoles),
       slots_(std::make_unique<Slot[]>(total_gfns_)),
-      next_hole_(config_.max_pages),
+      next_hole_(memory_gfns_),
       shared_info_frame_(machine.frames().allocate().value()),
       shared_info_(reinterpret_cast<shared_info_t*>(machine.frames().address(shared_info_frame_))),
       vcpu_info_(std::make_unique<std::atomic<vcpu_info_t*>[]>(config_.vcpus)),
@@ -30,32 +37,70 @@ Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
   for (unsigned i = 0; i < config_.vcpus; ++i) vcpu_info_[i].store(&shared_info_->vcpu_info[i]);
   grants_ = std::make_unique<GrantTable>(machine, *this);
   events_ = std::make_unique<EventChannels>(machine, *this, machine.config().max_ports);
+  if (config_.pages && !ask_for_spare(*config_.pages)) {
+    machine_.frames().release(shared_info_frame_);
+    throw std::runtime_error("the machine has no memory left for " + config_.name);
+  }
 }
 
 Domain::~Domain() = default;
 
+bool Domain::charge(uint32_t pages) {
+  uint32_t had = populated_.load();
+  do {
+    if (pages > max_pages_.load() || had > max_pages_.load() - pages) return false;
+  } while (!populated_.compare_exchange_weak(had, had + pages));
+  return true;
+}
+
+bool Domain::ask_for_spare(size_t count) {
+  const auto missing = static_cast<uint32_t>(count - std::min(count, spare_.size()));
+  if (missing == 0) return true;
+  if (missing > memory_gfns_ - next_gfn_ || !charge(missing)) return false;
+  if (!machine_.frames().reserve(missing)) {
+    populated_.fetch_sub(missing);
+    return false;
+  }
+  next_gfn_ += missing;
+  for (uint32_t i = 1; i <= missing; ++i) add_spare(next_gfn_ - i);
+  return true;
+}
+
+void Domain::add_spare(uint64_t gfn) {
+  slots_[gfn].unbacked = true;
+  slots_[gfn].spare = true;
+  spare_.push_back(gfn);
+}
+
+void Domain::forget_spare(uint64_t gfn) {
+  slots_[gfn].unbacked = false;
+  // Whoever took it is not looked for; a number that the kernel still has is rare.
+  if (std::exchange(slots_[gfn].spare, false)) std::erase(spare_, gfn);
+}
+
+void Domain::drop_spare(size_t count) {
+  for (; count > 0; --count) {
+    slots_[spare_.back()].spare = false;
+    spare_.pop_back();
+  }
+}
+
 std::vector<uint64_t> Domain::allocate_pages(uint32_t count) {
   std::vector<uint64_t> gfns;
   const std::lock_guard lock(mutex_);
-  const uint64_t left = config_.max_pages - next_gfn_ + free_gfns_.size();
-  if (count == 0 || count > left) return gfns;
-  const auto first = machine_.frames().allocate(count);
+  if (count == 0) return gfns;
+  if (config_.pages ? spare_.size() < count : !ask_for_spare(count)) return gfns;
+  const auto first = machine_.frames().allocate_reserved(count);
   if (!first) return gfns;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (free_gfns_.empty()) {
-      gfns.push_back(next_gfn_++);
-    } else {
-      gfns.push_back(free_gfns_.back());
-      free_gfns_.pop_back();
-    }
-  }
+  gfns.assign(spare_.end() - count, spare_.end());
+  drop_spare(count);
   // Neighbours in memory get numbers in descending order: nobody may count on ascending ones.
   std::sort(gfns.rbegin(), gfns.rend());
   for (uint32_t i = 0; i < count; ++i) {
     slots_[gfns[i]].owned = true;
+    slots_[gfns[i]].unbacked = false;
     slots_[gfns[i]].frame.store(*first + i, std::memory_order_release);
   }
-  populated_.fetch_add(count);
   return gfns;
 }
 
@@ -72,8 +117,8 @@ void Domain::release_pages(std::span<const uint64_t> gfns) {
       misuses_.push_back("gfn " + std::to_string(gfn) + " was released without being allocated");
       continue;
     }
-    frames.push_back(detach(gfn));
-    free_gfns_.push_back(gfn);
+    frames.push_back(slots_[gfn].frame.exchange(0));
+    add_spare(gfn);
     if (machine_.frames().pins(frames.back()) > 0) {
       misuses_.push_back("gfn " + std::to_string(gfn) + " was released while a peer used it");
     }
@@ -82,9 +127,35 @@ void Domain::release_pages(std::span<const uint64_t> gfns) {
   for (size_t i = 0; i < frames.size();) {
     size_t end = i + 1;
     while (end < frames.size() && frames[end] == frames[end - 1] + 1) ++end;
-    machine_.frames().release(frames[i], static_cast<uint32_t>(end - i));
+    machine_.frames().release_reserved(frames[i], static_cast<uint32_t>(end - i));
     i = end;
   }
+}
+
+uint32_t Domain::take_spare(std::span<uint64_t> gfns) {
+  const std::lock_guard lock(mutex_);
+  const size_t count = std::min(gfns.size(), spare_.size());
+  std::copy(spare_.end() - static_cast<ptrdiff_t>(count), spare_.end(), gfns.begin());
+  drop_spare(count);
+  return static_cast<uint32_t>(count);
+}
+
+bool Domain::give_spare(uint64_t gfn) {
+  const std::lock_guard lock(mutex_);
+  if (gfn >= memory_gfns_) return false;
+  Slot& slot = slots_[gfn];
+  if (slot.spare) return false;
+  if (!slot.unbacked) {
+    if (!slot.owned || slot.frame.load() == 0) return false;
+    machine_.frames().release_reserved(slot.frame.exchange(0), 1);
+  }
+  add_spare(gfn);
+  return true;
+}
+
+uint32_t Domain::spare_pages() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<uint32_t>(spare_.size());
 }
 
 uint64_t Domain::reserve_frames(uint32_t count) {
@@ -118,11 +189,66 @@ bool Domain::place(uint64_t gfn, MachineFrame frame, bool owned) {
 
 bool Domain::displace(uint64_t gfn) {
   const std::lock_guard lock(mutex_);
-  if (gfn >= total_gfns_ || slots_[gfn].frame.load() == 0) return false;
+  if (gfn >= total_gfns_) return false;
+  if (slots_[gfn].unbacked) {
+    forget_spare(gfn);
+    machine_.frames().cancel_reservation(1);
+    populated_.fetch_sub(1);
+    return true;
+  }
+  if (slots_[gfn].frame.load() == 0) return false;
   const bool owned = slots_[gfn].owned;
   const MachineFrame frame = detach(gfn);
   if (owned) machine_.frames().release(frame);
   return true;
+}
+
+bool Domain::populate(uint64_t gfn, unsigned order) {
+  const uint32_t count = 1u << order;
+  if (gfn >= total_gfns_ || count > total_gfns_ - gfn || !charge(count)) return false;
+  const auto first = machine_.frames().allocate(count);
+  if (first) {
+    for (uint32_t i = 0; i < count; ++i) place(gfn + i, *first + i, true);
+  }
+  // place() counts what it places.
+  populated_.fetch_sub(count);
+  return first.has_value();
+}
+
+bool Domain::add_unplaced(unsigned order) {
+  const uint32_t count = 1u << order;
+  if (!charge(count)) return false;
+  const auto first = machine_.frames().allocate(count);
+  if (!first) {
+    populated_.fetch_sub(count);
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  for (uint32_t i = 0; i < count; ++i) unplaced_.push_back(*first + i);
+  return true;
+}
+
+bool Domain::back(uint64_t gfn) {
+  const std::lock_guard lock(mutex_);
+  if (gfn >= total_gfns_) return false;
+  Slot& slot = slots_[gfn];
+  if (!slot.unbacked) return slot.frame.load() != 0;
+  const auto frame = machine_.frames().allocate_reserved(1);
+  if (!frame) return false;
+  forget_spare(gfn);
+  slot.owned = true;
+  slot.frame.store(*frame, std::memory_order_release);
+  return true;
+}
+
+std::vector<E820Entry> Domain::memory_map() const {
+  const std::lock_guard lock(mutex_);
+  return memory_map_;
+}
+
+void Domain::set_memory_map(std::vector<E820Entry> map) {
+  const std::lock_guard lock(mutex_);
+  memory_map_ = std::move(map);
 }
 
 void Domain::move_page(uint64_t from, uint64_t to) {
@@ -205,6 +331,13 @@ void Domain::unpause() {
 void Domain::take_memory(Domain& from) {
   const std::scoped_lock lock(mutex_, from.mutex_);
   for (uint64_t gfn = 0; gfn < total_gfns_; ++gfn) {
+    if (std::exchange(from.slots_[gfn].unbacked, false)) {
+      slots_[gfn].unbacked = true;
+      slots_[gfn].spare = std::exchange(from.slots_[gfn].spare, false);
+      from.populated_.fetch_sub(1);
+      populated_.fetch_add(1);
+      continue;
+    }
     if (from.slots_[gfn].frame.load() == 0) continue;
     const bool owned = from.slots_[gfn].owned;
     const MachineFrame frame = from.detach(gfn);
@@ -214,7 +347,7 @@ void Domain::take_memory(Domain& from) {
     populated_.fetch_add(1);
   }
   next_gfn_ = from.next_gfn_;
-  free_gfns_ = std::move(from.free_gfns_);
+  spare_ = std::move(from.spare_);
   next_hole_ = from.next_hole_;
   free_holes_ = std::move(from.free_holes_);
 }
@@ -257,7 +390,15 @@ void Domain::destroy() {
   dying_.store(true);
   events_->reset();
   grants_->unmap_all();
+  {
+    const std::lock_guard lock(mutex_);
+    drop_spare(spare_.size());
+  }
   for (uint64_t gfn = 0; gfn < total_gfns_; ++gfn) displace(gfn);
+  const std::lock_guard lock(mutex_);
+  for (const MachineFrame frame : unplaced_) machine_.frames().release(frame);
+  populated_.fetch_sub(static_cast<uint32_t>(unplaced_.size()));
+  unplaced_.clear();
 }
 
 }  // namespace ringside::sim

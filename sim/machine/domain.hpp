@@ -19,10 +19,23 @@
 
 namespace ringside::sim {
 
+/// One entry of a memory map as BIOS call INT 15h, AX=E820h gives it.
+struct [[gnu::packed]] E820Entry {
+  uint64_t address = 0;
+  uint64_t bytes = 0;
+  uint32_t type = 0;
+};
+static_assert(sizeof(E820Entry) == 20);
+
 struct DomainConfig {
   std::string name = "guest";
   unsigned vcpus = 1;
-  uint32_t max_pages = 32768;  ///< guest frame numbers that can have memory
+  uint32_t max_pages = 32768;  ///< it may have; Domain::set_max_pages() changes it
+  /// It has from the start, behind the frame numbers from 1 on. Without a number its kernel gets
+  /// memory from Xen as it asks for it, up to max_pages.
+  std::optional<uint32_t> pages = {};
+  /// Frame numbers that can have memory; 0: as many as it may or does have pages.
+  uint64_t memory_gfns = 0;
 };
 
 /// A domain: its guest frames, grants, event channels, HVM parameters and vCPUs.
@@ -41,13 +54,25 @@ class Domain {
   unsigned vcpus() const { return config_.vcpus; }
   bool dying() const { return dying_.load(std::memory_order_acquire); }
 
-  // --- guest frames ---------------------------------------------------------------------
-  /// Populates `count` fresh frame numbers with memory that is contiguous for the simulator
-  /// (their numbers are not). Empty when there is no memory or number left.
+  // --- the guest kernel's pages ---------------------------------------------------------
+  // A page that the kernel does not use is Xen's as much as any other, but as nobody can tell
+  // which machine frame it is, the frame is chosen when the page comes into use.
+
+  /// Takes `count` unused pages into use, zeroed and contiguous for the simulator (their numbers
+  /// are not). Empty when there are not as many.
   std::vector<uint64_t> allocate_pages(uint32_t count = 1);
   /// Gives back pages allocated together. Pages that a peer still maps are a finding of the
   /// audit, and not reused before it lets go.
   void release_pages(std::span<const uint64_t> gfns);
+  /// Takes as many unused pages as there are, up to the size of `gfns`, for what is not to be
+  /// seen by the guest; how many.
+  uint32_t take_spare(std::span<uint64_t> gfns);
+  /// Gives such back, or pages that Xen put behind a number: they are unused from now on. False
+  /// for what has no memory, and that changes nothing.
+  bool give_spare(uint64_t gfn);
+  uint32_t spare_pages() const;
+
+  // --- guest frames ---------------------------------------------------------------------
   /// `count` consecutive frame numbers without memory; the first, or kNoFrame.
   uint64_t reserve_frames(uint32_t count);
   void release_frames(uint64_t first, uint32_t count);
@@ -55,6 +80,15 @@ class Domain {
   bool place(uint64_t gfn, MachineFrame frame, bool owned);
   /// Takes the memory away from behind `gfn`; false when there was none.
   bool displace(uint64_t gfn);
+  /// Adds memory behind 2^order numbers from `gfn` on, within max_pages().
+  bool populate(uint64_t gfn, unsigned order);
+  /// The same without a frame number: lost to the guest, but charged to it.
+  bool add_unplaced(unsigned order);
+  /// Sees to it that an unused page has a frame too; false when nothing is behind `gfn`.
+  bool back(uint64_t gfn);
+  /// What XENMEM_memory_map answers: entries in the form of BIOS call E820.
+  std::vector<E820Entry> memory_map() const;
+  void set_memory_map(std::vector<E820Entry> map);
   std::optional<MachineFrame> machine_frame(uint64_t gfn) const;
   /// The frame number behind which `frame` is, or kNoFrame.
   uint64_t gfn_of(MachineFrame frame) const;
@@ -64,7 +98,10 @@ class Domain {
   void move_page(uint64_t from, uint64_t to);
   /// One more than the highest frame number.
   uint64_t max_gfn() const { return total_gfns_; }
-  uint32_t max_pages() const { return config_.max_pages; }
+  uint64_t memory_gfns() const { return memory_gfns_; }
+  /// XEN_DOMCTL_max_mem: it may be less than the domain has.
+  uint32_t max_pages() const { return max_pages_.load(); }
+  void set_max_pages(uint32_t pages) { max_pages_.store(pages); }
   uint32_t populated_pages() const { return populated_.load(); }
 
   // --- Xen's objects --------------------------------------------------------------------
@@ -95,7 +132,7 @@ class Domain {
 
   // --- restore --------------------------------------------------------------------------
   /// Takes over all memory of `from` at the same frame numbers; Xen's own frames stay behind.
-  /// Both have the same max_pages().
+  /// Both have the same memory_gfns().
   void take_memory(Domain& from);
   /// What moves with the memory: called by move_guest() with the domain it is in from then on.
   void set_mover(std::function<void(Domain&)> mover);
@@ -123,10 +160,17 @@ class Domain {
 
  private:
   struct Slot {
-    std::atomic<MachineFrame> frame{0};  // 0: nothing here
+    std::atomic<MachineFrame> frame{0};  // 0: nothing here, or a page without a frame yet
     bool owned = false;                  // the domain's own memory, not a map of something
+    bool unbacked = false;               // a page without a frame yet
+    bool spare = false;                  // in spare_
   };
   MachineFrame detach(uint64_t gfn);
+  bool charge(uint32_t pages);
+  void add_spare(uint64_t gfn);
+  void drop_spare(size_t count);
+  void forget_spare(uint64_t gfn);
+  bool ask_for_spare(size_t count);
 
   Machine& machine_;
   DomainId id_;
@@ -135,10 +179,14 @@ class Domain {
   std::atomic<uint32_t> populated_{0};
 
   mutable std::mutex mutex_;  // the free lists below, changes of slots_, auditor_
+  std::atomic<uint32_t> max_pages_;
+  uint64_t memory_gfns_;
   uint64_t total_gfns_;
   std::unique_ptr<Slot[]> slots_;
-  uint64_t next_gfn_ = 1;
-  std::vector<uint64_t> free_gfns_;
+  uint64_t next_gfn_ = 1;        // the first that never had memory
+  std::vector<uint64_t> spare_;  // unused pages, all unbacked
+  std::vector<MachineFrame> unplaced_;
+  std::vector<E820Entry> memory_map_;
   uint64_t next_hole_;
   std::vector<std::pair<uint64_t, uint32_t>> free_holes_;
   std::function<void(std::vector<std::string>&)> auditor_;

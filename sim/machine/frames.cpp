@@ -27,28 +27,71 @@ FrameStore::~FrameStore() {
   close(file_);
 }
 
-std::optional<MachineFrame> FrameStore::allocate(uint32_t count) {
+std::optional<MachineFrame> FrameStore::allocate(uint32_t count) { return take(count, false); }
+
+std::optional<MachineFrame> FrameStore::allocate_reserved(uint32_t count) {
+  return take(count, true);
+}
+
+std::optional<MachineFrame> FrameStore::take(uint32_t count, bool reserved) {
   MachineFrame first = 0;
-  bool used_before = false;
+  bool used_before = true;
   {
     const std::lock_guard lock(mutex_);
-    auto& runs = free_runs_[count];
-    if (!runs.empty()) {
-      first = runs.back();
-      runs.pop_back();
-      used_before = true;
-    } else if (count <= frames_ - next_) {
+    if (count == 0 || count > (reserved ? reserved_ : left())) return std::nullopt;
+    auto runs = free_runs_.find(count);
+    if (runs == free_runs_.end() && count <= frames_ - next_) {
       first = next_;
       next_ += count;
+      used_before = false;
     } else {
-      return std::nullopt;
+      // For want of one that fits, the shortest that is longer is cut.
+      if (runs == free_runs_.end()) runs = free_runs_.upper_bound(count);
+      if (runs == free_runs_.end()) return std::nullopt;
+      const uint32_t length = runs->first;
+      first = runs->second.back();
+      runs->second.pop_back();
+      if (runs->second.empty()) free_runs_.erase(runs);
+      if (length > count) free_runs_[length - count].push_back(first + count);
     }
     used_ += count;
+    if (reserved) reserved_ -= count;
   }
   // Fresh memory of the file reads as zeroes and is left untouched.
   if (used_before) std::memset(address(first), 0, size_t{count} * kPageSize);
   for (uint32_t i = 0; i < count; ++i) state_[first + i].released.store(false);
   return first;
+}
+
+bool FrameStore::reserve(uint32_t count) {
+  const std::lock_guard lock(mutex_);
+  if (count > left()) return false;
+  reserved_ += count;
+  return true;
+}
+
+void FrameStore::cancel_reservation(uint32_t count) {
+  const std::lock_guard lock(mutex_);
+  reserved_ -= count;
+}
+
+void FrameStore::release_reserved(MachineFrame first, uint32_t count) {
+  {
+    // Before they are free, or somebody else could have them.
+    const std::lock_guard lock(mutex_);
+    reserved_ += count;
+  }
+  release(first, count);
+}
+
+uint32_t FrameStore::left() const {
+  const uint32_t taken = used_ + reserved_ + 1;  // and frame 0
+  return taken < frames_ ? frames_ - taken : 0;
+}
+
+uint32_t FrameStore::unreserved() const {
+  const std::lock_guard lock(mutex_);
+  return left();
 }
 
 void FrameStore::release(MachineFrame first, uint32_t count) {

@@ -27,10 +27,19 @@ class FrameStore {
   FrameStore(const FrameStore&) = delete;
   FrameStore& operator=(const FrameStore&) = delete;
 
-  /// `count` consecutive zeroed frames, or nothing when the memory is used up.
+  /// `count` consecutive zeroed frames, or nothing when all that nobody has reserved is used up.
   std::optional<MachineFrame> allocate(uint32_t count = 1);
   /// Gives back frames; one that is pinned is reused only after its last unpin().
   void release(MachineFrame first, uint32_t count = 1);
+
+  /// Sets `count` frames aside, without saying which; false when there are not as many left.
+  bool reserve(uint32_t count);
+  void cancel_reservation(uint32_t count);
+  /// Takes `count` consecutive zeroed frames of what was set aside; nothing when there is no
+  /// such run.
+  std::optional<MachineFrame> allocate_reserved(uint32_t count);
+  /// Gives back frames, and sets as many aside.
+  void release_reserved(MachineFrame first, uint32_t count);
 
   /// A grant map, or a copy under way, holds the frame.
   void pin(MachineFrame frame);
@@ -42,6 +51,8 @@ class FrameStore {
   std::optional<MachineFrame> frame_of(const void* address) const;
   uint32_t frames() const { return frames_; }
   uint32_t used() const;
+  /// Neither used nor set aside.
+  uint32_t unreserved() const;
   /// The memory file, for further mappings.
   int file() const { return file_; }
 
@@ -51,6 +62,8 @@ class FrameStore {
     std::atomic<bool> released{false};
   };
   void recycle(MachineFrame first, uint32_t count);
+  std::optional<MachineFrame> take(uint32_t count, bool reserved);
+  uint32_t left() const;
 
   uint32_t frames_;
   int file_;
@@ -59,6 +72,7 @@ class FrameStore {
   mutable std::mutex mutex_;
   MachineFrame next_ = 1;  // frame 0 stays unused: nobody's bug should find memory there
   uint32_t used_ = 0;
+  uint32_t reserved_ = 0;
   std::map<uint32_t, std::vector<MachineFrame>> free_runs_;  // by length
 };
 

@@ -16,6 +16,13 @@ Domain* target_of(const Caller& caller, DomainId id, int64_t& why) {
   return domain;
 }
 
+bool accessible(uint64_t address, uint64_t bytes) {
+  constexpr uint64_t kLowest = 0x10000;  // page 0 and what is around it is no one's
+  constexpr uint64_t kEnd = uint64_t{1} << 47;
+  if (bytes == 0) return true;
+  return address >= kLowest && address < kEnd && bytes <= kEnd - address;
+}
+
 int64_t Machine::hypercall(Domain& caller, unsigned vcpu, unsigned number, uint64_t a1, uint64_t a2,
                            uint64_t a3, uint64_t, uint64_t) {
   const Caller who{*this, caller, vcpu};

@@ -26,9 +26,21 @@ T* argument_at(uint64_t argument) {
   return reinterpret_cast<T*>(argument);
 }
 
+/// Whether a guest can have memory at all of [address, address + bytes). What it gives beyond
+/// that answers with -EFAULT, or as the call's rules say; the rest it must have, as in a process.
+bool accessible(uint64_t address, uint64_t bytes);
+template <typename T>
+bool accessible(const T* items, uint64_t count) {
+  return count <= ~uint64_t{0} / sizeof(T) &&
+         accessible(reinterpret_cast<uint64_t>(items), count * sizeof(T));
+}
+
 int64_t grant_table_op(const Caller& caller, unsigned command, uint64_t argument, uint64_t count);
 int64_t event_channel_op(const Caller& caller, unsigned command, uint64_t argument);
 int64_t memory_op(const Caller& caller, unsigned command, uint64_t argument);
+/// The parts of memory_op() that change what is behind which frame number, and how much.
+int64_t physmap_op(const Caller& caller, unsigned command, uint64_t argument);
+int64_t reservation_op(const Caller& caller, unsigned command, uint64_t argument);
 int64_t hvm_op(const Caller& caller, unsigned command, uint64_t argument);
 int64_t sched_op(const Caller& caller, unsigned command, uint64_t argument);
 int64_t xen_version(const Caller& caller, unsigned command, uint64_t argument);

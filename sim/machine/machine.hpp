@@ -26,6 +26,7 @@ struct MachineConfig {
       false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing
   bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
   bool fifo_events = true;    ///< EVTCHNOP_init_control and its like exist
+  bool physmap_batch = true;  ///< XENMEM_add_to_physmap_batch exists
 };
 
 /// A simulated Xen host: memory, domains, hypercalls. Domain 0 exists from the start and

@@ -13,6 +13,9 @@ namespace ringside::sim {
 
 namespace {
 
+constexpr uint32_t kPageKib = kPageSize / 1024;
+constexpr uint32_t kMaxMemorySlack = 1024;  // KiB that xl lets a domain have beyond its memory
+
 void require(int error, std::string_view path) {
   if (error != 0) {
     throw std::system_error(error, std::generic_category(), "store: " + std::string(path));
@@ -84,7 +87,11 @@ Toolstack::Toolstack(Machine& machine, Xenstored& xenstored)
 Toolstack::~Toolstack() = default;
 
 Domain& Toolstack::create_domain(const GuestConfig& config) {
-  Domain& domain = machine_.create_domain({.name = config.name, .vcpus = config.vcpus});
+  const auto built = static_cast<uint32_t>(config.memory_kib / kPageKib);
+  Domain& domain = machine_.create_domain({.name = config.name,
+                                           .vcpus = config.vcpus,
+                                           .max_pages = built + kMaxMemorySlack / kPageKib,
+                                           .pages = built});
   const auto pages = domain.allocate_pages(2);
   if (pages.size() != 2) {
     machine_.destroy_domain(domain.id());
@@ -129,8 +136,11 @@ Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
   if (from == nullptr || from->shutdown_reason() != SHUTDOWN_suspend) {
     throw std::runtime_error("only a suspended domain can be restored elsewhere");
   }
-  Domain& domain = machine_.create_domain(
-      {.name = config.name, .vcpus = from->vcpus(), .max_pages = from->max_pages()});
+  Domain& domain = machine_.create_domain({.name = config.name,
+                                           .vcpus = from->vcpus(),
+                                           .max_pages = from->max_pages(),
+                                           .pages = 0,
+                                           .memory_gfns = from->memory_gfns()});
   xenstored_.release(source);
   domain.take_memory(*from);
   const uint64_t store_gfn = from->hvm_param(HVM_PARAM_STORE_PFN);
