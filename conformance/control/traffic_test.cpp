@@ -84,7 +84,8 @@ class Journey {
 
   void settle_in(unsigned i) {
     const unsigned vcpus = 1 + static_cast<unsigned>(random_.below(2));
-    guests_[i] = std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus});
+    guests_[i] =
+        std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus, .memory_kib = 12288});
     vifs_[i].handle = i;
     vifs_[i].mac = fmt::format("00:16:3e:00:00:{:02x}", i);
     ports_[{guests_[i]->domid(), i}] = i == 0 ? &link_.left() : &link_.right();
