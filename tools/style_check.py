@@ -205,6 +205,7 @@ BAD = [  # (file, text, line, what the fault must say)
 GOOD = [
     ("protocols/a.cpp", "#include <array>\n// RING-001: \"{\" {{{\nint f() { return '{'; }\n"),
     ("protocols/a_test.cpp", "#include <string>\n\nTEST(A, RING_001_RING_002_Holds) {}\n"),
+    ("protocols/a_fuzz.hpp", "#pragma once\n\n#include <map>\n"),
     (XEN_HEADERS_IN, "#pragma once\n#if defined(_WIN64)\n#endif\n#include <xen/xen.h>\n"),
     ("sim/a.cpp", "namespace a {\n" + long_function("f", 69) + long_function("g", 69) + "}\n"),
     ("sim/b.cpp", "struct A {\n" + "  int a(int);\n" * 90 + "};\n"),

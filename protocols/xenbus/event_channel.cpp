@@ -53,7 +53,7 @@ bool EventChannels::Channel::take() {
   // next one does not miss it.
   if (!owner_.abi_->acknowledge(port_)) return false;
   count_.fetch_add(1);
-  counted_->signal();
+  if (waiting_.load()) counted_->signal();
   idle_ = false;
   return true;
 }
@@ -78,13 +78,17 @@ void EventChannels::Channel::rested() {
 }
 
 Status EventChannels::Channel::wait(uint32_t seen, platform::Nanoseconds deadline) {
-  for (;;) {
+  const auto passed = [&] { return static_cast<int32_t>(count() - seen) > 0; };
+  Status status = Status::kOk;
+  waiting_.store(true);
+  while (!passed() && !lost() && ok(status)) {
     counted_->reset();
-    if (static_cast<int32_t>(count() - seen) > 0) return Status::kOk;
-    if (lost()) return Status::kClosed;
-    const Status status = owner_.platform_.wait_until(*counted_, deadline);
-    if (!ok(status)) return static_cast<int32_t>(count() - seen) > 0 ? Status::kOk : status;
+    // What was counted before the reset is seen here, the rest signals.
+    if (!passed() && !lost()) status = owner_.platform_.wait_until(*counted_, deadline);
   }
+  waiting_.store(false);
+  if (passed()) return Status::kOk;
+  return lost() ? Status::kClosed : status;
 }
 
 void EventChannels::Channel::destroy() {

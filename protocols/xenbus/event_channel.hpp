@@ -66,8 +66,9 @@ class EventChannels::Channel final : public EventChannel {
   std::atomic<bool> resting_ = false;
   std::atomic<bool> wanted_masked_ = false;  ///< by its owner, or by auto-mask for it
   std::atomic<uint32_t> count_ = 0;
-  bool idle_ = false;         ///< of the handler that runs
-  unsigned idle_events_ = 0;  ///< in a row; of its CPU
+  std::atomic<bool> waiting_ = false;  ///< somebody is in wait()
+  bool idle_ = false;                  ///< of the handler that runs
+  unsigned idle_events_ = 0;           ///< in a row; of its CPU
   Owned<platform::Event> counted_;
   Owned<platform::Timer> rest_;
   platform::Box<Channel> self_;

@@ -133,7 +133,8 @@ bool FifoEvents::poll(unsigned cpu, Sink& sink) {
   for (unsigned left = kBudget; ready != 0 && left > 0; --left) {
     // The lowest number is the highest priority.
     consume(cpu, static_cast<unsigned>(std::countr_zero(ready)), ready, sink);
-    ready |= announced.exchange(0);
+    // No locked access for each event, as mostly nothing new was announced.
+    if (announced.load() != 0) ready |= announced.exchange(0);
   }
   cpus_[cpu].ready = ready;
   return ready != 0;

@@ -45,6 +45,11 @@ int64_t Hypercalls::operate(unsigned number, uint64_t command, Argument& argumen
   return xen_.call(number, command, reinterpret_cast<uintptr_t>(&argument));
 }
 
+template <typename Argument>
+Status Hypercalls::event_op(uint64_t command, Argument& argument) {
+  return status_of(operate(__HYPERVISOR_event_channel_op, command, argument));
+}
+
 Status Hypercalls::add_to_physmap(unsigned space, uint64_t index, platform::Frame where) {
   xen_add_to_physmap argument{};
   argument.domid = DOMID_SELF;
@@ -144,8 +149,7 @@ Result<Port> Hypercalls::alloc_unbound(DomainId peer) {
   evtchn_alloc_unbound argument{};
   argument.dom = DOMID_SELF;
   argument.remote_dom = peer;
-  const Status status =
-      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, argument));
+  const Status status = event_op(EVTCHNOP_alloc_unbound, argument);
   if (!ok(status)) return status;
   return Port{argument.port};
 }
@@ -154,8 +158,7 @@ Result<Port> Hypercalls::bind_interdomain(DomainId peer, Port remote) {
   evtchn_bind_interdomain argument{};
   argument.remote_dom = peer;
   argument.remote_port = remote;
-  const Status status =
-      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, argument));
+  const Status status = event_op(EVTCHNOP_bind_interdomain, argument);
   if (!ok(status)) return status;
   return Port{argument.local_port};
 }
@@ -164,8 +167,7 @@ Result<Port> Hypercalls::bind_virq(uint32_t virq, unsigned vcpu) {
   evtchn_bind_virq argument{};
   argument.virq = virq;
   argument.vcpu = vcpu;
-  const Status status =
-      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, argument));
+  const Status status = event_op(EVTCHNOP_bind_virq, argument);
   if (!ok(status)) return status;
   return Port{argument.port};
 }
@@ -174,30 +176,29 @@ Status Hypercalls::bind_vcpu(Port port, unsigned vcpu) {
   evtchn_bind_vcpu argument{};
   argument.port = port;
   argument.vcpu = vcpu;
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_vcpu, argument));
+  return event_op(EVTCHNOP_bind_vcpu, argument);
 }
 
 Status Hypercalls::send(Port port) {
   evtchn_send argument{.port = port};
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_send, argument));
+  return event_op(EVTCHNOP_send, argument);
 }
 
 Status Hypercalls::unmask(Port port) {
   evtchn_unmask argument{.port = port};
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_unmask, argument));
+  return event_op(EVTCHNOP_unmask, argument);
 }
 
 Status Hypercalls::close(Port port) {
   evtchn_close argument{.port = port};
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_close, argument));
+  return event_op(EVTCHNOP_close, argument);
 }
 
 Result<Hypercalls::RemotePort> Hypercalls::remote_of(Port port) {
   evtchn_status argument{};
   argument.dom = DOMID_SELF;
   argument.port = port;
-  const Status status =
-      status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_status, argument));
+  const Status status = event_op(EVTCHNOP_status, argument);
   if (!ok(status)) return status;
   if (argument.status == EVTCHNSTAT_unbound) return RemotePort{.domain = argument.u.unbound.dom};
   if (argument.status != EVTCHNSTAT_interdomain) return Status::kNotFound;
@@ -206,7 +207,7 @@ Result<Hypercalls::RemotePort> Hypercalls::remote_of(Port port) {
 
 Status Hypercalls::reset_events() {
   evtchn_reset argument{.dom = DOMID_SELF};
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_reset, argument));
+  return event_op(EVTCHNOP_reset, argument);
 }
 
 Status Hypercalls::init_fifo_control(unsigned vcpu, platform::Frame frame, uint32_t offset) {
@@ -214,12 +215,12 @@ Status Hypercalls::init_fifo_control(unsigned vcpu, platform::Frame frame, uint3
   argument.control_gfn = frame;
   argument.offset = offset;
   argument.vcpu = vcpu;
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_init_control, argument));
+  return event_op(EVTCHNOP_init_control, argument);
 }
 
 Status Hypercalls::expand_fifo_array(platform::Frame frame) {
   evtchn_expand_array argument{.array_gfn = frame};
-  return status_of(operate(__HYPERVISOR_event_channel_op, EVTCHNOP_expand_array, argument));
+  return event_op(EVTCHNOP_expand_array, argument);
 }
 
 Result<bool> Hypercalls::suspend() {

@@ -70,6 +70,8 @@ class Hypercalls {
  private:
   template <typename Argument>
   int64_t operate(unsigned number, uint64_t command, Argument& argument);
+  template <typename Argument>
+  Status event_op(uint64_t command, Argument& argument);
 
   Hypercall& xen_;
 };

@@ -68,6 +68,7 @@ Status Queue::prepare(xenbus::DomainId peer, uint32_t ring_page_order, uint16_t 
   auto ring = Ring::create(area_.bytes());
   if (!ring) return ring.status();
   ring_ = *std::move(ring);
+  seen_ = 0;
   ring_.attach(tap_);
   if (Status status = area_.permit(*grants_, peer); !ok(status)) return status;
   if (Status status = slots_.prepare(platform, ring_.size()); !ok(status)) return status;

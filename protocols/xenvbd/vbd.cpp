@@ -9,7 +9,8 @@ namespace {
 
 constexpr unsigned kQueues = 1;
 
-/// What this connection does not use and an earlier driver may have left. [BLKIF-NEG-010]
+/// All that a front end may have said of a connection; what of it is not written again goes.
+/// [BLKIF-NEG-010]
 constexpr std::array<std::string_view, 4> kWholeKeys{"event-channel", "num-ring-pages",
                                                      "multi-queue-num-queues", "protocol"};
 constexpr std::array<std::string_view, 3> kKeyPrefixes{"queue-", "ring-", "feature-"};

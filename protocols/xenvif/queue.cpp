@@ -36,6 +36,7 @@ void Queue::give_back(const RxPacket& packet) {
 Status Queue::prepare(xenbus::DomainId peer, const BackendFeatures& features,
                       const Settings& settings) {
   failed_ = false;
+  seen_tx_ = seen_rx_ = 0;
   if (!timer_) {
     auto timer =
         services_.platform.create_timer(Delegate::to<&Queue::timer_expired>(*this), index_);

@@ -132,32 +132,6 @@ void Domain::release_pages(std::span<const uint64_t> gfns) {
   }
 }
 
-uint32_t Domain::take_spare(std::span<uint64_t> gfns) {
-  const std::lock_guard lock(mutex_);
-  const size_t count = std::min(gfns.size(), spare_.size());
-  std::copy(spare_.end() - static_cast<ptrdiff_t>(count), spare_.end(), gfns.begin());
-  drop_spare(count);
-  return static_cast<uint32_t>(count);
-}
-
-bool Domain::give_spare(uint64_t gfn) {
-  const std::lock_guard lock(mutex_);
-  if (gfn >= memory_gfns_) return false;
-  Slot& slot = slots_[gfn];
-  if (slot.spare) return false;
-  if (!slot.unbacked) {
-    if (!slot.owned || slot.frame.load() == 0) return false;
-    machine_.frames().release_reserved(slot.frame.exchange(0), 1);
-  }
-  add_spare(gfn);
-  return true;
-}
-
-uint32_t Domain::spare_pages() const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<uint32_t>(spare_.size());
-}
-
 uint64_t Domain::reserve_frames(uint32_t count) {
   const std::lock_guard lock(mutex_);
   for (auto hole = free_holes_.begin(); hole != free_holes_.end(); ++hole) {

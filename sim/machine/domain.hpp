@@ -64,13 +64,6 @@ class Domain {
   /// Gives back pages allocated together. Pages that a peer still maps are a finding of the
   /// audit, and not reused before it lets go.
   void release_pages(std::span<const uint64_t> gfns);
-  /// Takes as many unused pages as there are, up to the size of `gfns`, for what is not to be
-  /// seen by the guest; how many.
-  uint32_t take_spare(std::span<uint64_t> gfns);
-  /// Gives such back, or pages that Xen put behind a number: they are unused from now on. False
-  /// for what has no memory, and that changes nothing.
-  bool give_spare(uint64_t gfn);
-  uint32_t spare_pages() const;
 
   // --- guest frames ---------------------------------------------------------------------
   /// `count` consecutive frame numbers without memory; the first, or kNoFrame.
