@@ -99,6 +99,9 @@ class FakePlatform final : public platform::Platform {
     const auto found = settings.find(name);
     return found == settings.end() ? fallback : found->second;
   }
+  Status store_setting(std::string_view, uint32_t) override { return Status::kNotSupported; }
+  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
+  void write_port(uint16_t, unsigned, uint32_t) override {}
   [[noreturn]] void fail(const char* file, int line, const char* condition) override {
     throw std::logic_error(std::string(file) + ":" + std::to_string(line) + ": " + condition);
   }

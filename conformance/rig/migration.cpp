@@ -21,13 +21,13 @@ void suspend(DriverGuest& guest) {
 }
 
 void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
-             const std::function<void(uint16_t domid)>& attach) {
+             const std::function<void(uint16_t domid)>& attach, const sim::GuestConfig& config) {
   Host& host = guest.host();
   sim::Domain& source = guest.domain();
   for (const sim::DevicePaths& device : devices) host.toolstack().force_detach(device);
   host.require("the back ends to let go", [&] { return !any_grant_used(source); });
   const uint32_t before = guest.bus().suspend().count();
-  const uint16_t domid = host.toolstack().restore(source.id()).id();
+  const uint16_t domid = host.toolstack().restore(source.id(), config).id();
   attach(domid);
   host.toolstack().finish_restore(domid);
   host.require("the guest to resume", [&] {

@@ -13,8 +13,10 @@ void suspend(DriverGuest& guest);
 
 /// Goes on with a suspended guest in a new domain, as restore and migration do: the back ends
 /// of `devices` lose their nodes and let go, the memory moves, and `attach` gives the new domain
-/// its devices. Returns when all LATE callbacks have run.
+/// its devices; `config` is what the new host makes of it. Returns when all LATE callbacks have
+/// run.
 void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
-             const std::function<void(uint16_t domid)>& attach);
+             const std::function<void(uint16_t domid)>& attach,
+             const sim::GuestConfig& config = {});
 
 }  // namespace ringside::conformance

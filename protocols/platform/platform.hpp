@@ -148,11 +148,18 @@ class Platform {
     return Status::kNotSupported;
   }
 
+  // --- the emulated hardware ------------------------------------------------------------
+  /// One access of 1, 2 or 4 bytes to an I/O port; what nobody answers reads as all ones.
+  virtual uint32_t read_port(uint16_t port, unsigned bytes) = 0;
+  virtual void write_port(uint16_t port, unsigned bytes, uint32_t value) = 0;
+
   // --- the rest -------------------------------------------------------------------------
   virtual uint64_t random() = 0;
   virtual void log(LogLevel level, std::string_view line) = 0;
   /// A driver setting (registry parameter), or `fallback` when it is not set.
   virtual uint32_t setting(std::string_view name, uint32_t fallback) = 0;
+  /// Changes a setting so that it is found also after a reboot. Passive level.
+  virtual Status store_setting(std::string_view name, uint32_t value) = 0;
   /// A broken invariant of our own: reports it and does not return.
   [[noreturn]] virtual void fail(const char* file, int line, const char* condition) = 0;
 

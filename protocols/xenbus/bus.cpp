@@ -33,21 +33,23 @@ Status Bus::SharedInfo::place() {
   return Status::kOk;
 }
 
-Bus::Bus(platform::Platform& platform, Hypercall& hypercall)
+Bus::Bus(platform::Platform& platform, Hypercall& hypercall, Directory* below)
     : platform_(platform),
       xen_(hypercall),
+      unplug_(platform),
       shared_info_(platform, xen_),
       grants_(platform, xen_),
       foreign_(platform, xen_),
       events_(platform, xen_),
       store_(platform, xen_, events_),
       suspend_(platform, xen_),
-      directory_(platform, *this) {}
+      directory_(platform, *this, below) {}
 
 Bus::~Bus() = default;
 
-Result<platform::Box<Bus>> Bus::create(platform::Platform& platform, Hypercall& hypercall) {
-  auto bus = platform::Box<Bus>::create(platform, platform, hypercall);
+Result<platform::Box<Bus>> Bus::create(platform::Platform& platform, Hypercall& hypercall,
+                                       Directory* below) {
+  auto bus = platform::Box<Bus>::create(platform, platform, hypercall, below);
   if (!bus) return bus.status();
   const Status status = (*bus)->start();
   if (!ok(status)) return status;
@@ -55,7 +57,9 @@ Result<platform::Box<Bus>> Bus::create(platform::Platform& platform, Hypercall& 
 }
 
 Status Bus::start() {
-  Status status = shared_info_.start();
+  // UNPLUG-003: refused drivers touch nothing else.
+  Status status = unplug_.start();
+  if (ok(status)) status = shared_info_.start();
   if (ok(status)) status = grants_.start();
   if (ok(status)) status = events_.start(shared_info_.address());
   if (ok(status)) status = store_.start();
@@ -77,6 +81,7 @@ void Bus::resume_early() {
   // no way on, and no one to tell.
   RINGSIDE_ASSERT(platform_, ok(shared_info_.resume()));
   RINGSIDE_ASSERT(platform_, ok(grants_.resume()));
+  unplug_.resume();
   foreign_.resume();
   events_.resume(shared_info_.address());
   store_.disconnect();

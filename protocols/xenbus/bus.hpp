@@ -10,6 +10,7 @@
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xenbus/store_client.hpp"
 #include "protocols/xenbus/suspender.hpp"
+#include "protocols/xenbus/unplugger.hpp"
 
 namespace ringside::xenbus {
 
@@ -19,9 +20,12 @@ namespace ringside::xenbus {
 /// cache, channel, watch and device made from it must be gone by then.
 class Bus {
  public:
-  static Result<platform::Box<Bus>> create(platform::Platform& platform, Hypercall& hypercall);
+  /// `below` is who else provides interfaces (XENFILT), or null; it must outlive the bus.
+  /// kAccessDenied when the host refuses these drivers.
+  static Result<platform::Box<Bus>> create(platform::Platform& platform, Hypercall& hypercall,
+                                           Directory* below = nullptr);
 
-  Bus(platform::Platform& platform, Hypercall& hypercall);  ///< see create()
+  Bus(platform::Platform& platform, Hypercall& hypercall, Directory* below);  ///< see create()
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
   ~Bus();
@@ -36,6 +40,7 @@ class Bus {
   EventChannels& events() { return events_; }
   StoreClient& store() { return store_; }
   Suspend& suspend() { return suspend_; }
+  Unplugger& unplug() { return unplug_; }
 
  private:
   /// The shared info page, put where it can be seen for as long as this lives.
@@ -67,6 +72,7 @@ class Bus {
 
   platform::Platform& platform_;
   Hypercalls xen_;
+  Unplugger unplug_;
   SharedInfo shared_info_;
   GrantTable grants_;
   ForeignMaps foreign_;

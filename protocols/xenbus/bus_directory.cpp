@@ -80,6 +80,7 @@ std::span<const BusDirectory::Offer> BusDirectory::offers() {
       {Suspend::kIdentity, {1, 1}, &lease<LeasedSuspend>},
       {Caches::kIdentity, {1, 2}, &lease<LeasedCaches>},
       {RangeSets::kIdentity, {1, 1}, &lease<LeasedRangeSets>},
+      {Unplug::kIdentity, {1, 3}, &lease<LeasedUnplug>},
   };
   return kOffers;
 }
@@ -107,7 +108,7 @@ Result<Owned<Lease>> BusDirectory::acquire(const InterfaceId& id, uint16_t versi
     if (!offer.versions.contains(version)) return Status::kNotSupported;
     return offer.lease(*this, offer, version, consumer);
   }
-  return Status::kNotFound;
+  return below_ == nullptr ? Status::kNotFound : below_->acquire(id, version, consumer);
 }
 
 uint32_t BusDirectory::references(const InterfaceId& id) const {

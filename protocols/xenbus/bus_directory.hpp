@@ -24,7 +24,9 @@ class BusDirectory final : public Directory {
   };
   static std::span<const Offer> offers();
 
-  BusDirectory(platform::Platform& platform, Bus& bus) : platform_(platform), bus_(bus) {}
+  /// What is not provided here is asked of `below`, unless that is null.
+  BusDirectory(platform::Platform& platform, Bus& bus, Directory* below)
+      : platform_(platform), bus_(bus), below_(below) {}
   BusDirectory(const BusDirectory&) = delete;
   BusDirectory& operator=(const BusDirectory&) = delete;
   /// Leases that are still held are reported by interface and consumer; they are good for nothing
@@ -50,6 +52,7 @@ class BusDirectory final : public Directory {
 
   platform::Platform& platform_;
   Bus& bus_;
+  Directory* below_;
   Owned<platform::Lock> lock_;  ///< guards the list
   Link* first_ = nullptr;
 };

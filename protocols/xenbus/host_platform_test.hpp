@@ -63,6 +63,12 @@ class HostPlatform final : public platform::Platform {
     const auto found = settings.find(std::string(name));
     return found == settings.end() ? fallback : found->second;
   }
+  Status store_setting(std::string_view name, uint32_t value) override {
+    settings[std::string(name)] = value;
+    return Status::kOk;
+  }
+  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
+  void write_port(uint16_t, unsigned, uint32_t) override {}
   [[noreturn]] void fail(const char*, int, const char*) override { std::abort(); }
 
   std::map<platform::Frame, std::array<std::byte, kPageSize>> frames;

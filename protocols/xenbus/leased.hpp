@@ -185,4 +185,20 @@ class LeasedRangeSets final : public RangeSets {
   Roster& roster_;
 };
 
+class LeasedUnplug final : public Unplug {
+ public:
+  using Interface = Unplug;
+  LeasedUnplug(Bus& bus, Roster&) : unplug_(bus.unplug()) {}
+  Unplug* interface() { return this; }
+  uint32_t open_ends() const { return 0; }
+
+ private:
+  Status request(EmulatedKind kind, bool make) override { return unplug_.request(kind, make); }
+  bool requested(EmulatedKind kind) override { return unplug_.requested(kind); }
+  bool boot_emulated() override { return unplug_.boot_emulated(); }
+  Status request_reboot() override { return unplug_.request_reboot(); }
+
+  Unplug& unplug_;
+};
+
 }  // namespace ringside::xenbus

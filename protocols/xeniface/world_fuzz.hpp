@@ -115,6 +115,9 @@ class World final : public platform::Platform,
   uint64_t random() override { return 4; }
   void log(platform::LogLevel, std::string_view line) override { CHECK(line.size() < 512); }
   uint32_t setting(std::string_view, uint32_t fallback) override { return fallback; }
+  Status store_setting(std::string_view, uint32_t) override { return Status::kNotSupported; }
+  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
+  void write_port(uint16_t, unsigned, uint32_t) override {}
   void fail(const char*, int, const char*) override { std::abort(); }
 
   // --- grants -----------------------------------------------------------------------------

@@ -246,6 +246,25 @@ uint32_t GuestPlatform::setting(std::string_view name, uint32_t fallback) {
   return found == settings_.end() ? fallback : found->second;
 }
 
+Status GuestPlatform::store_setting(std::string_view name, uint32_t value) {
+  if (heap_.fails()) return Status::kNoMemory;
+  set_setting(std::string(name), value);
+  return Status::kOk;
+}
+
+uint32_t GuestPlatform::read_port(uint16_t port, unsigned bytes) {
+  PortDevice* device = domain().port_device();
+  const uint32_t all_ones = bytes == 4 ? ~0u : (1u << 8 * bytes) - 1;
+  const uint32_t value = device == nullptr ? all_ones : device->read(port, bytes) & all_ones;
+  machine_.trace().record(Trace::Kind::kPort, "in", {domain().id(), port, bytes, value});
+  return value;
+}
+
+void GuestPlatform::write_port(uint16_t port, unsigned bytes, uint32_t value) {
+  machine_.trace().record(Trace::Kind::kPort, "out", {domain().id(), port, bytes, value});
+  if (PortDevice* device = domain().port_device()) device->write(port, bytes, value);
+}
+
 void GuestPlatform::fail(const char* file, int line, const char* condition) {
   for (const std::string& step : machine_.trace().recent()) {
     std::fprintf(stderr, "%s\n", step.c_str());

@@ -49,6 +49,9 @@ class GuestPlatform final : public platform::Platform {
   uint64_t random() override;
   void log(platform::LogLevel level, std::string_view line) override;
   uint32_t setting(std::string_view name, uint32_t fallback) override;
+  Status store_setting(std::string_view name, uint32_t value) override;
+  uint32_t read_port(uint16_t port, unsigned bytes) override;
+  void write_port(uint16_t port, unsigned bytes, uint32_t value) override;
   [[noreturn]] void fail(const char* file, int line, const char* condition) override;
 
   // --- for Guest ------------------------------------------------------------------------

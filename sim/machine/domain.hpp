@@ -15,6 +15,7 @@
 #include "sim/machine/event_channels.hpp"
 #include "sim/machine/frames.hpp"
 #include "sim/machine/grant_table.hpp"
+#include "sim/machine/port_device.hpp"
 #include "sim/world/world.hpp"
 
 namespace ringside::sim {
@@ -123,6 +124,10 @@ class Domain {
   void unpause();
   bool paused() const { return pauses_.load() > 0; }
 
+  /// What answers on the domain's I/O ports; null for nothing. It must outlive its use.
+  PortDevice* port_device() const { return port_device_.load(); }
+  void set_port_device(PortDevice* device) { port_device_.store(device); }
+
   // --- restore --------------------------------------------------------------------------
   /// Takes over all memory of `from` at the same frame numbers; Xen's own frames stay behind.
   /// Both have the same memory_gfns().
@@ -195,6 +200,7 @@ class Domain {
   std::atomic<int64_t> resume_answer_{-1};
   std::atomic<Actor*> suspended_{nullptr};
   std::atomic<unsigned> pauses_{0};
+  std::atomic<PortDevice*> port_device_{nullptr};
   std::function<void(Domain&)> mover_;
   std::unique_ptr<GrantTable> grants_;
   std::unique_ptr<EventChannels> events_;

@@ -84,7 +84,11 @@ DevicePaths attach(xenstore::LocalClient& store, const DeviceNodes& nodes) {
 Toolstack::Toolstack(Machine& machine, Xenstored& xenstored)
     : machine_(machine), xenstored_(xenstored), store_(xenstored.connect(0)) {}
 
-Toolstack::~Toolstack() = default;
+Toolstack::~Toolstack() {
+  for (const auto& [domid, device] : platform_devices_) {
+    machine_.find_even_dead(domid)->set_port_device(nullptr);
+  }
+}
 
 Domain& Toolstack::create_domain(const GuestConfig& config) {
   const auto built = static_cast<uint32_t>(config.memory_kib / kPageKib);
@@ -97,8 +101,15 @@ Domain& Toolstack::create_domain(const GuestConfig& config) {
     machine_.destroy_domain(domain.id());
     throw std::runtime_error("no memory for the store and the console");
   }
+  emulate(domain, config);
   give_channels(domain, pages[0], pages[1], config);
   return domain;
+}
+
+void Toolstack::emulate(Domain& domain, const GuestConfig& config) {
+  auto& device = platform_devices_[domain.id()];
+  device = std::make_unique<PlatformDevice>(config.platform_device, config.emulated);
+  domain.set_port_device(device.get());
 }
 
 void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
@@ -148,6 +159,7 @@ Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
   for (const uint64_t gfn : {store_gfn, console_gfn}) {
     std::memset(domain.page_address(gfn), 0, kPageSize);
   }
+  emulate(domain, config);
   give_channels(domain, store_gfn, console_gfn, config);
   from->move_guest(domain);
   restored_from_[domain.id()] = from;
@@ -195,6 +207,8 @@ void Toolstack::destroy_domain(uint16_t domid) {
   }
   xenstored_.release(domid);
   machine_.destroy_domain(domid);
+  machine_.find_even_dead(domid)->set_port_device(nullptr);
+  platform_devices_.erase(domid);
   NodeWriter writer(*store_);
   for (const std::string& path : {home_path(domid), vm_path(domid), library}) writer.remove(path);
 }

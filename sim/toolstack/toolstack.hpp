@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/toolstack/platform_device.hpp"
 #include "sim/xenstore/local_client.hpp"
 
 namespace ringside::sim {
@@ -21,6 +22,8 @@ struct GuestConfig {
   std::string name = "guest";
   unsigned vcpus = 1;
   uint64_t memory_kib = 65536;
+  PlatformDeviceConfig platform_device{};
+  std::vector<EmulatedDevice> emulated{};  ///< that its QEMU begins with
 };
 
 struct VifConfig {
@@ -59,6 +62,9 @@ class Toolstack {
   /// Releases the domain, removes its nodes and those of its back ends, destroys it.
   void destroy_domain(uint16_t domid);
 
+  /// What QEMU emulates for the domain.
+  PlatformDevice& platform_device(uint16_t domid) { return *platform_devices_.at(domid); }
+
   /// Asks the guest through control/shutdown: "poweroff", "reboot", "suspend", ...
   void request(uint16_t domid, std::string_view what);
   /// Lets a suspended domain go on as if it had not been suspended.
@@ -90,6 +96,7 @@ class Toolstack {
   xenstore::LocalClient& store() { return *store_; }
 
  private:
+  void emulate(Domain& domain, const GuestConfig& config);
   void give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
                      const GuestConfig& config);
   void write_domain_nodes(uint16_t domid, const GuestConfig& config, const DomainChannels& made);
@@ -97,6 +104,7 @@ class Toolstack {
   Machine& machine_;
   Xenstored& xenstored_;
   std::unique_ptr<xenstore::LocalClient> store_;
+  std::map<uint16_t, std::unique_ptr<PlatformDevice>> platform_devices_;
   std::map<uint16_t, Domain*> restored_from_;  ///< by the new domain, until it goes on
 };
 

@@ -29,6 +29,7 @@ std::string line_of(const Trace::Step& step) {
 const char* to_string(Trace::Kind kind) {
   switch (kind) {
     case Trace::Kind::kWorld: return "world";
+    case Trace::Kind::kPort: return "port";
     case Trace::Kind::kHypercall: return "hypercall";
     case Trace::Kind::kGrant: return "grant";
     case Trace::Kind::kEvent: return "event";

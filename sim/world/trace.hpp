@@ -19,7 +19,7 @@ namespace ringside::sim {
 /// of events is not reproducible, it is off and record() costs one branch.
 class Trace {
  public:
-  enum class Kind : uint8_t { kWorld, kHypercall, kGrant, kEvent, kStore, kRing, kDevice };
+  enum class Kind : uint8_t { kWorld, kHypercall, kGrant, kEvent, kStore, kRing, kDevice, kPort };
 
   /// One recorded step. `what` is a string literal.
   struct Step {
