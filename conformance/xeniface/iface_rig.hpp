@@ -91,9 +91,12 @@ class IfaceTest : public testing::Test {
 
   explicit IfaceTest(const HostConfig& config = {}) : host_(config) {
     guest_.run([&] {
+      shared_info_ =
+          *xenbus::acquire<xenbus::SharedInfo>(guest_.bus().directory(), {2, 4}, "XENIFACE");
       gateway_ = *xeniface::Gateway::create({.services = guest_.services(),
                                              .foreign = &guest_.bus().foreign(),
-                                             .suspend = &suspend_});
+                                             .suspend = &suspend_,
+                                             .shared_info = shared_info_.get()});
       one_ = *gateway_->open(process_);
       two_ = *gateway_->open(other_process_);
     });
@@ -112,6 +115,7 @@ class IfaceTest : public testing::Test {
       one_.reset();
       two_.reset();
       [[maybe_unused]] const auto last = std::move(gateway_);
+      shared_info_ = {};
     });
     EXPECT_EQ(process_.mapped_regions() + other_process_.mapped_regions(), 0u);
   }
@@ -227,6 +231,7 @@ class IfaceTest : public testing::Test {
   PlayedSuspend suspend_;
   Process process_{guest_.platform()};
   Process other_process_{guest_.platform()};
+  xenbus::Acquired<xenbus::SharedInfo> shared_info_;
   platform::Box<xeniface::Gateway> gateway_;
   Owned<Handle> one_;
   Owned<Handle> two_;

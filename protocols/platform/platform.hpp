@@ -124,6 +124,8 @@ class Platform {
 
   // --- time and execution ---------------------------------------------------------------
   virtual Nanoseconds now() = 0;
+  /// The time stamp counter of this CPU, whose rate Xen tells in shared info. Any level.
+  virtual uint64_t tsc() = 0;
   /// Waits at passive level until `event` is set: kOk, or kTimedOut once now() >= deadline.
   virtual Status wait_until(Event& event, Nanoseconds deadline) = 0;
   /// A polite pause inside a bounded retry loop, any level (SCHEDOP_yield).

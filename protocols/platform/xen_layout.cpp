@@ -79,6 +79,14 @@ static_assert(offsetof(xenstore_domain_interface, server_features) == 2064);
 static_assert(offsetof(xenstore_domain_interface, connection) == 2068);
 static_assert(offsetof(xenstore_domain_interface, error) == 2072);
 
+// xen/io/console.h
+static_assert(sizeof(xencons_interface) == 3088);
+static_assert(offsetof(xencons_interface, out) == 1024);
+static_assert(offsetof(xencons_interface, in_cons) == 3072);
+static_assert(offsetof(xencons_interface, in_prod) == 3076);
+static_assert(offsetof(xencons_interface, out_cons) == 3080);
+static_assert(offsetof(xencons_interface, out_prod) == 3084);
+
 // xen/io/netif.h
 static_assert(sizeof(netif_tx_request) == 12);
 static_assert(offsetof(netif_tx_request, size) == 10);

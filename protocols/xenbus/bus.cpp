@@ -1,37 +1,8 @@
 #include "protocols/xenbus/bus.hpp"
 
+#include "protocols/platform/line.hpp"
+
 namespace ringside::xenbus {
-
-Bus::SharedInfo::~SharedInfo() {
-  if (address_ != nullptr) platform_.unmap_frame(address_);
-  if (placed_) (void)xen_.remove_from_physmap(frame_);
-  if (reserved_) platform_.release_frames(frame_, 1);
-}
-
-Status Bus::SharedInfo::start() {
-  const auto frame = platform_.reserve_frames(1);
-  if (!frame) return frame.status();
-  frame_ = *frame;
-  reserved_ = true;
-  return place();
-}
-
-Status Bus::SharedInfo::resume() {
-  platform_.unmap_frame(address_);
-  address_ = nullptr;
-  placed_ = false;
-  return place();
-}
-
-Status Bus::SharedInfo::place() {
-  const Status placed = xen_.add_to_physmap(XENMAPSPACE_shared_info, 0, frame_);
-  if (!ok(placed)) return placed;
-  placed_ = true;
-  const auto address = platform_.map_frame(frame_);
-  if (!address) return address.status();
-  address_ = *address;
-  return Status::kOk;
-}
 
 Bus::Bus(platform::Platform& platform, Hypercall& hypercall, Directory* below)
     : platform_(platform),
@@ -41,7 +12,9 @@ Bus::Bus(platform::Platform& platform, Hypercall& hypercall, Directory* below)
       grants_(platform, xen_),
       foreign_(platform, xen_),
       events_(platform, xen_),
+      debug_(platform, events_, unplug_.ports()),
       store_(platform, xen_, events_),
+      console_(platform, xen_, events_),
       suspend_(platform, xen_),
       directory_(platform, *this, below) {}
 
@@ -62,7 +35,9 @@ Status Bus::start() {
   if (ok(status)) status = shared_info_.start();
   if (ok(status)) status = grants_.start();
   if (ok(status)) status = events_.start(shared_info_.address());
+  if (ok(status)) status = debug_.start();
   if (ok(status)) status = store_.start();
+  if (ok(status)) status = console_.start();
   if (ok(status)) status = suspend_.start();
   if (ok(status)) status = directory_.start();
   if (!ok(status)) return status;
@@ -73,6 +48,9 @@ Status Bus::start() {
   if (!late) return late.status();
   early_ = *std::move(early);
   late_ = *std::move(late);
+  auto telling = debug_.add("XENBUS", Delegate::to<&Bus::tell>(*this));
+  if (!telling) return telling.status();
+  telling_ = *std::move(telling);
   return Status::kOk;
 }
 
@@ -85,11 +63,29 @@ void Bus::resume_early() {
   foreign_.resume();
   events_.resume(shared_info_.address());
   store_.disconnect();
+  console_.disconnect();
 }
 
 void Bus::resume_late() {
-  if (ok(store_.resume())) return;
-  platform_.log(platform::LogLevel::kError, "no store after the resume");
+  if (!ok(store_.resume())) {
+    platform_.log(platform::LogLevel::kError, "no store after the resume");
+  }
+  if (!ok(console_.resume())) {
+    platform_.log(platform::LogLevel::kError, "no console after the resume");
+  }
+  if (!ok(debug_.resume())) {
+    platform_.log(platform::LogLevel::kError, "no debug interrupt after the resume");
+  }
+}
+
+void Bus::tell() {
+  platform::Line line;
+  line.text("XENBUS: grant version ").number(grants_.version());
+  line.text(", free references ").number(grants_.free_references());
+  line.text(", parked ").number(grants_.parked());
+  line.text(events_.uses_fifo() ? ", FIFO events" : ", two-level events");
+  line.text(", resumed ").number(suspend_.count()).text(" times");
+  debug_.print(line.view());
 }
 
 }  // namespace ringside::xenbus

@@ -3,11 +3,14 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
 #include "protocols/xenbus/bus_directory.hpp"
+#include "protocols/xenbus/debugger.hpp"
+#include "protocols/xenbus/domain_console.hpp"
 #include "protocols/xenbus/event_channels.hpp"
 #include "protocols/xenbus/foreign_maps.hpp"
 #include "protocols/xenbus/grant_table.hpp"
 #include "protocols/xenbus/hypercalls.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/shared_info_page.hpp"
 #include "protocols/xenbus/store_client.hpp"
 #include "protocols/xenbus/suspender.hpp"
 #include "protocols/xenbus/unplugger.hpp"
@@ -41,46 +44,30 @@ class Bus {
   StoreClient& store() { return store_; }
   Suspend& suspend() { return suspend_; }
   Unplugger& unplug() { return unplug_; }
+  SharedInfoPage& shared_info() { return shared_info_; }
+  Console& console() { return console_; }
+  Debug& debug() { return debug_; }
 
  private:
-  /// The shared info page, put where it can be seen for as long as this lives.
-  class SharedInfo {
-   public:
-    SharedInfo(platform::Platform& platform, Hypercalls& xen) : platform_(platform), xen_(xen) {}
-    SharedInfo(const SharedInfo&) = delete;
-    SharedInfo& operator=(const SharedInfo&) = delete;
-    ~SharedInfo();
-    Status start();
-    /// Puts the page of the new domain where the former one was. EARLY.
-    Status resume();
-    std::byte* address() const { return address_; }
-
-   private:
-    Status place();
-
-    platform::Platform& platform_;
-    Hypercalls& xen_;
-    platform::Frame frame_ = 0;
-    bool reserved_ = false;
-    bool placed_ = false;
-    std::byte* address_ = nullptr;
-  };
-
   Status start();
   void resume_early();
   void resume_late();
+  void tell();
 
   platform::Platform& platform_;
   Hypercalls xen_;
   Unplugger unplug_;
-  SharedInfo shared_info_;
+  SharedInfoPage shared_info_;
   GrantTable grants_;
   ForeignMaps foreign_;
   EventChannels events_;
+  Debugger debug_;
   StoreClient store_;
+  DomainConsole console_;
   Suspender suspend_;
   Owned<SuspendCallback> early_;
   Owned<SuspendCallback> late_;
+  Owned<Callback> telling_;
   BusDirectory directory_;
 };
 

@@ -80,7 +80,10 @@ std::span<const BusDirectory::Offer> BusDirectory::offers() {
       {Suspend::kIdentity, {1, 1}, &lease<LeasedSuspend>},
       {Caches::kIdentity, {1, 2}, &lease<LeasedCaches>},
       {RangeSets::kIdentity, {1, 1}, &lease<LeasedRangeSets>},
+      {SharedInfo::kIdentity, {2, 4}, &lease<LeasedSharedInfo>},
       {Unplug::kIdentity, {1, 3}, &lease<LeasedUnplug>},
+      {Console::kIdentity, {1, 1}, &lease<LeasedConsole>},
+      {Debug::kIdentity, {1, 1}, &lease<LeasedDebug>},
   };
   return kOffers;
 }

@@ -37,6 +37,7 @@ class HostPlatform final : public platform::Platform {
   void release_frames(platform::Frame, unsigned) override {}
   Result<std::byte*> map_frame(platform::Frame frame) override { return frames[frame].data(); }
   void unmap_frame(std::byte*) override {}
+  uint64_t tsc() override { return 0; }
   platform::Nanoseconds now() override { return 0; }
   Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
   void yield() override {

@@ -201,4 +201,60 @@ class LeasedUnplug final : public Unplug {
   Unplug& unplug_;
 };
 
+class LeasedSharedInfo final : public SharedInfo {
+ public:
+  using Interface = SharedInfo;
+  LeasedSharedInfo(Bus& bus, Roster&) : bus_(bus) {}
+  SharedInfo* interface() { return this; }
+  uint32_t open_ends() const { return 0; }
+
+ private:
+  Result<WallClock> time() override { return bus_.shared_info().time(); }
+  bool upcall_supported(unsigned cpu) const override { return cpu < bus_.events().cpus(); }
+  bool upcall_pending(unsigned cpu) const override {
+    return bus_.shared_info().upcall_pending(cpu);
+  }
+
+  Bus& bus_;
+};
+
+class LeasedConsole final : public Console {
+ public:
+  using Interface = Console;
+  LeasedConsole(Bus& bus, Roster& roster) : console_(bus.console()), roster_(roster) {}
+  Console* interface() { return this; }
+  uint32_t open_ends() const { return 0; }
+
+ private:
+  Result<size_t> readable() override { return console_.readable(); }
+  Result<size_t> writable() override { return console_.writable(); }
+  Result<size_t> read(std::span<std::byte> room) override { return console_.read(room); }
+  Result<size_t> write(std::string_view text) override { return console_.write(text); }
+  Result<Owned<Callback>> add_wakeup(Delegate changed) override {
+    return enrolled(roster_, console_.add_wakeup(changed), "a wake-up of the console");
+  }
+
+  Console& console_;
+  Roster& roster_;
+};
+
+class LeasedDebug final : public Debug {
+ public:
+  using Interface = Debug;
+  LeasedDebug(Bus& bus, Roster& roster) : debug_(bus.debug()), roster_(roster) {}
+  Debug* interface() { return this; }
+  uint32_t open_ends() const { return 0; }
+
+ private:
+  Result<Owned<Callback>> add(const char* name, Delegate tell) override {
+    return enrolled(roster_, debug_.add(name, tell),
+                    platform::Line().text("the debug callback ").text(name).view());
+  }
+  void print(std::string_view line) override { debug_.print(line); }
+  void trigger() override { debug_.trigger(); }
+
+  Debug& debug_;
+  Roster& roster_;
+};
+
 }  // namespace ringside::xenbus

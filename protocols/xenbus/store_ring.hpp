@@ -6,6 +6,7 @@
 
 #include "protocols/platform/status.hpp"
 #include "protocols/platform/xen.hpp"
+#include "protocols/xenbus/byte_ring.hpp"
 
 namespace ringside::xenbus {
 
@@ -20,10 +21,10 @@ class StoreRing {
   explicit StoreRing(std::byte* page);
 
   /// Copies as much of `bytes` as there is room for and publishes it. kPeerViolation when the
-  /// peer's index is out of bounds.
-  Result<size_t> write(std::span<const std::byte> bytes);
+  /// peer's index is out of bounds. [STORE-008]
+  Result<size_t> write(std::span<const std::byte> bytes) { return requests_.write(bytes); }
   /// Takes as many bytes as there are, up to `room`.
-  Result<size_t> read(std::span<std::byte> room);
+  Result<size_t> read(std::span<std::byte> room) { return responses_.read(room); }
 
   /// kClosed once xenstored has declared the connection dead. [STORE-021]
   Status health() const;
@@ -35,8 +36,8 @@ class StoreRing {
 
  private:
   xenstore_domain_interface* page_ = nullptr;
-  uint32_t req_prod_ = 0;
-  uint32_t rsp_cons_ = 0;
+  ByteRingEnd requests_;
+  ByteRingEnd responses_;
 };
 
 }  // namespace ringside::xenbus

@@ -3,6 +3,7 @@
 #include "protocols/platform/memory.hpp"
 #include "protocols/xenbus/interfaces/foreign_grants.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
+#include "protocols/xenbus/interfaces/shared_info.hpp"
 #include "protocols/xenbus/interfaces/suspend.hpp"
 #include "protocols/xeniface/caller.hpp"
 #include "protocols/xeniface/grant_region.hpp"
@@ -16,6 +17,7 @@ struct Interfaces {
   xenbus::Services services;
   xenbus::ForeignGrants* foreign = nullptr;
   xenbus::Suspend* suspend = nullptr;
+  xenbus::SharedInfo* shared_info = nullptr;
 };
 
 /// XENIFACE: what programs of this domain reach Xen through, one Handle for each open.
@@ -29,7 +31,8 @@ class Gateway {
   explicit Gateway(const Interfaces& interfaces)  ///< see create()
       : services_(interfaces.services),
         foreign_(interfaces.foreign),
-        suspend_(interfaces.suspend) {}
+        suspend_(interfaces.suspend),
+        shared_info_(interfaces.shared_info) {}
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
   /// Passive level. Pages of callers that a peer still maps are lost.
@@ -42,6 +45,7 @@ class Gateway {
   const xenbus::Services& services() const { return services_; }
   xenbus::ForeignGrants* foreign() const { return foreign_; }
   xenbus::Suspend* suspend() const { return suspend_; }
+  xenbus::SharedInfo* shared_info() const { return shared_info_; }
   /// Takes a region whose pages, the caller's own, are still mapped by the peer. Tried again
   /// every second. Passive level.
   void park(platform::Box<GrantRegion> region);
@@ -58,6 +62,7 @@ class Gateway {
   xenbus::Services services_;
   xenbus::ForeignGrants* foreign_;
   xenbus::Suspend* suspend_;
+  xenbus::SharedInfo* shared_info_;
   Owned<platform::Lock> lock_;  ///< guards the rest
   ObjectList<GrantRegion> parked_;
   unsigned parked_count_ = 0;

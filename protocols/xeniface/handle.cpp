@@ -106,7 +106,7 @@ Answer Handle::serve(const Request& request) {
       return wide ? suspend_register<Wide>(request) : suspend_register<Narrow>(request);
     case Ioctl::kSuspendDeregister:
       return wide ? suspend_deregister<Wide>(request) : suspend_deregister<Narrow>(request);
-    case Ioctl::kSharedInfoGetTime: return {NtStatus::kNotSupported};
+    case Ioctl::kSharedInfoGetTime: return shared_info_get_time(request);
     case Ioctl::kLog: return log(request);
   }
   return {NtStatus::kInvalidDeviceRequest};

@@ -110,6 +110,7 @@ class Handle {
   template <typename Pointer>
   Answer suspend_deregister(const Request& request);
 
+  Answer shared_info_get_time(const Request& request);  // time_requests.cpp
   Answer log(const Request& request);
   /// A number that no object of `list` has, for a caller to know a new one by. Under the lock.
   template <typename T>

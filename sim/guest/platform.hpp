@@ -33,6 +33,7 @@ class GuestPlatform final : public platform::Platform {
   void unmap_frame(std::byte* address) override;
 
   platform::Nanoseconds now() override { return machine_.world().now(); }
+  uint64_t tsc() override { return machine_.config().clock.tsc(machine_.world().now()); }
   Status wait_until(platform::Event& event, platform::Nanoseconds deadline) override;
   void yield() override;
   unsigned cpu() override;

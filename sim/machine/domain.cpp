@@ -35,6 +35,7 @@ Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
     throw std::invalid_argument("a domain has 1 to 32 vCPUs");
   }
   for (unsigned i = 0; i < config_.vcpus; ++i) vcpu_info_[i].store(&shared_info_->vcpu_info[i]);
+  tell_time();
   grants_ = std::make_unique<GrantTable>(machine, *this);
   events_ = std::make_unique<EventChannels>(machine, *this, machine.config().max_ports);
   if (config_.pages && !ask_for_spare(*config_.pages)) {
@@ -293,6 +294,14 @@ void Domain::resume(int64_t answer) {
   shutdown_reason_.store(-1);
   resume_answer_.store(answer);
   if (Actor* waiter = suspended_.exchange(nullptr)) waiter->wake();
+}
+
+void Domain::tell_time(int64_t offset) {
+  const HostClock& clock = machine_.config().clock;
+  for (unsigned vcpu = 0; vcpu < config_.vcpus; ++vcpu) {
+    clock.write_system_time(vcpu_info(vcpu).time, machine_.world().now());
+  }
+  clock.write_wall_clock(*shared_info_, offset);
 }
 
 void Domain::pause() { pauses_.fetch_add(1); }

@@ -124,6 +124,9 @@ class Domain {
   void unpause();
   bool paused() const { return pauses_.load() > 0; }
 
+  /// Tells the time anew, `offset` seconds beside the host's (XEN_DOMCTL_settimeoffset).
+  void tell_time(int64_t offset = 0);
+
   /// What answers on the domain's I/O ports; null for nothing. It must outlive its use.
   PortDevice* port_device() const { return port_device_.load(); }
   void set_port_device(PortDevice* device) { port_device_.store(device); }

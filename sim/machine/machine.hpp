@@ -9,6 +9,7 @@
 
 #include "sim/machine/domain.hpp"
 #include "sim/machine/frames.hpp"
+#include "sim/machine/host_clock.hpp"
 #include "sim/world/world.hpp"
 
 namespace ringside::sim {
@@ -27,6 +28,7 @@ struct MachineConfig {
   bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
   bool fifo_events = true;    ///< EVTCHNOP_init_control and its like exist
   bool physmap_batch = true;  ///< XENMEM_add_to_physmap_batch exists
+  HostClock clock{};
 };
 
 /// A simulated Xen host: memory, domains, hypercalls. Domain 0 exists from the start and
