@@ -121,6 +121,16 @@ class Platform {
   /// Makes a frame that Xen populated (or an HVM parameter named) addressable.
   virtual Result<std::byte*> map_frame(Frame frame) = 0;
   virtual void unmap_frame(std::byte* address) = 0;
+  /// Takes pages that nobody uses out of the guest's memory, for Xen to have: their numbers into
+  /// `frames`, and how many, which may be fewer. kNotSupported where there is no such thing.
+  virtual Result<unsigned> take_frames(std::span<Frame> frames) {
+    (void)frames;
+    return Status::kNotSupported;
+  }
+  /// Makes such pages part of the guest's memory again; there is memory behind each.
+  virtual void give_frames(std::span<const Frame> frames) { (void)frames; }
+  /// So little memory is left that none should be taken.
+  virtual bool low_on_memory() { return false; }
 
   // --- time and execution ---------------------------------------------------------------
   virtual Nanoseconds now() = 0;

@@ -16,6 +16,7 @@ Bus::Bus(platform::Platform& platform, Hypercall& hypercall, Directory* below)
       store_(platform, xen_, events_),
       console_(platform, xen_, events_),
       suspend_(platform, xen_),
+      balloon_(platform, xen_, suspend_),
       directory_(platform, *this, below) {}
 
 Bus::~Bus() = default;
@@ -39,6 +40,7 @@ Status Bus::start() {
   if (ok(status)) status = store_.start();
   if (ok(status)) status = console_.start();
   if (ok(status)) status = suspend_.start();
+  if (ok(status)) status = balloon_.start();
   if (ok(status)) status = directory_.start();
   if (!ok(status)) return status;
   // CONTROL-004: XENBUS's own come first, as all others stand on it.

@@ -2,6 +2,7 @@
 
 #include "protocols/platform/memory.hpp"
 #include "protocols/platform/platform.hpp"
+#include "protocols/xenbus/balloon.hpp"
 #include "protocols/xenbus/bus_directory.hpp"
 #include "protocols/xenbus/debugger.hpp"
 #include "protocols/xenbus/domain_console.hpp"
@@ -47,6 +48,7 @@ class Bus {
   SharedInfoPage& shared_info() { return shared_info_; }
   Console& console() { return console_; }
   Debug& debug() { return debug_; }
+  PageBalloon& balloon() { return balloon_; }
 
  private:
   Status start();
@@ -65,6 +67,7 @@ class Bus {
   StoreClient store_;
   DomainConsole console_;
   Suspender suspend_;
+  PageBalloon balloon_;
   Owned<SuspendCallback> early_;
   Owned<SuspendCallback> late_;
   Owned<Callback> telling_;

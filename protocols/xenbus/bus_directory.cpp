@@ -82,6 +82,7 @@ std::span<const BusDirectory::Offer> BusDirectory::offers() {
       {RangeSets::kIdentity, {1, 1}, &lease<LeasedRangeSets>},
       {SharedInfo::kIdentity, {2, 4}, &lease<LeasedSharedInfo>},
       {Unplug::kIdentity, {1, 3}, &lease<LeasedUnplug>},
+      {Balloon::kIdentity, {1, 1}, &lease<LeasedBalloon>},
       {Console::kIdentity, {1, 1}, &lease<LeasedConsole>},
       {Debug::kIdentity, {1, 1}, &lease<LeasedDebug>},
   };

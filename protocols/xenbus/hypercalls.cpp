@@ -1,5 +1,8 @@
 #include "protocols/xenbus/hypercalls.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "protocols/platform/xen.hpp"
 
 namespace ringside::xenbus {
@@ -64,6 +67,35 @@ Status Hypercalls::remove_from_physmap(platform::Frame where) {
   argument.domid = DOMID_SELF;
   argument.gpfn = static_cast<xen_pfn_t>(where);
   return status_of(operate(__HYPERVISOR_memory_op, XENMEM_remove_from_physmap, argument));
+}
+
+Result<size_t> Hypercalls::give_to_xen(std::span<const platform::Frame> frames) {
+  return change_reservation(XENMEM_decrease_reservation, frames);
+}
+
+Result<size_t> Hypercalls::populate(std::span<const platform::Frame> frames) {
+  return change_reservation(XENMEM_populate_physmap, frames);
+}
+
+Result<size_t> Hypercalls::change_reservation(unsigned command,
+                                              std::span<const platform::Frame> frames) {
+  std::array<xen_pfn_t, 64> extents;
+  size_t done = 0;
+  while (done < frames.size()) {
+    const size_t count = std::min(extents.size(), frames.size() - done);
+    for (size_t i = 0; i < count; ++i) extents[i] = static_cast<xen_pfn_t>(frames[done + i]);
+    xen_memory_reservation argument{};
+    set_xen_guest_handle(argument.extent_start, extents.data());
+    argument.nr_extents = static_cast<xen_ulong_t>(count);
+    argument.domid = DOMID_SELF;
+    const int64_t result = operate(__HYPERVISOR_memory_op, command, argument);
+    if (result < 0 && done == 0) return status_of(result);
+    if (result <= 0) break;
+    // MEMORY-002: the answer is trusted no further than what was asked for.
+    done += std::min(static_cast<size_t>(result), count);
+    if (static_cast<size_t>(result) < count) break;
+  }
+  return done;
 }
 
 Result<uint64_t> Hypercalls::parameter(uint32_t parameter) {

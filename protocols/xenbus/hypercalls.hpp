@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "protocols/platform/platform.hpp"
 #include "protocols/platform/xen.hpp"
@@ -33,6 +35,10 @@ class Hypercalls {
   /// Places Xen's own frame number `index` of `space` (XENMAPSPACE_*) at `where`.
   Status add_to_physmap(unsigned space, uint64_t index, platform::Frame where);
   Status remove_from_physmap(platform::Frame where);
+  /// XENMEM_decrease_reservation and XENMEM_populate_physmap of single pages: how many of the
+  /// first ones were done, or an error when none could be. Source: memory.h
+  Result<size_t> give_to_xen(std::span<const platform::Frame> frames);
+  Result<size_t> populate(std::span<const platform::Frame> frames);
   /// HVMOP_get_param of HVM_PARAM_`parameter`.
   Result<uint64_t> parameter(uint32_t parameter);
   Status set_parameter(uint32_t parameter, uint64_t value);
@@ -72,6 +78,7 @@ class Hypercalls {
   int64_t operate(unsigned number, uint64_t command, Argument& argument);
   template <typename Argument>
   Status event_op(uint64_t command, Argument& argument);
+  Result<size_t> change_reservation(unsigned command, std::span<const platform::Frame> frames);
 
   Hypercall& xen_;
 };

@@ -257,4 +257,18 @@ class LeasedDebug final : public Debug {
   Roster& roster_;
 };
 
+class LeasedBalloon final : public Balloon {
+ public:
+  using Interface = Balloon;
+  LeasedBalloon(Bus& bus, Roster&) : balloon_(bus.balloon()) {}
+  Balloon* interface() { return this; }
+  uint32_t open_ends() const { return 0; }
+
+ private:
+  Status adjust(uint64_t pages) override { return balloon_.adjust(pages); }
+  uint64_t size() const override { return balloon_.size(); }
+
+  Balloon& balloon_;
+};
+
 }  // namespace ringside::xenbus

@@ -29,9 +29,9 @@ size_t RangeSet::first_behind(uint64_t number) const {
   return static_cast<size_t>(found - ranges_.begin());
 }
 
-Status RangeSet::make_room() {
-  if (count_ < ranges_.size()) return Status::kOk;
-  const size_t wanted = std::max(kFirstCapacity, 2 * ranges_.size());
+Status RangeSet::make_room(size_t more) {
+  if (more <= ranges_.size() - count_) return Status::kOk;
+  const size_t wanted = std::max({kFirstCapacity, 2 * ranges_.size(), count_ + more});
   auto larger = platform::Array<Range>::create(platform_, wanted);
   if (!larger) return larger.status();
   std::copy(ranges_.begin(), ranges_.begin() + count_, larger->begin());
@@ -66,7 +66,7 @@ Status RangeSet::put(uint64_t first, uint64_t count) {
   } else if (joins_behind) {
     ranges_[at].first = first;
   } else {
-    if (const Status status = make_room(); !ok(status)) return status;
+    if (const Status status = make_room(1); !ok(status)) return status;
     insert(at, {.first = first, .last = last});
   }
   size_ += count;
@@ -103,7 +103,7 @@ Status RangeSet::get(uint64_t first, uint64_t count) {
   const bool keeps_before = whole.first < first;
   const bool keeps_behind = last < whole.last;
   if (keeps_before && keeps_behind) {
-    if (const Status status = make_room(); !ok(status)) return status;
+    if (const Status status = make_room(1); !ok(status)) return status;
     ranges_[at].last = first - 1;
     insert(at + 1, {.first = last + 1, .last = whole.last});
   } else if (keeps_before) {
@@ -115,6 +115,30 @@ Status RangeSet::get(uint64_t first, uint64_t count) {
   }
   size_ -= count;
   return Status::kOk;
+}
+
+Status RangeSet::reserve(size_t more) {
+  const platform::LockGuard guard(*lock_);
+  return make_room(more);
+}
+
+size_t RangeSet::take(std::span<uint64_t> numbers) {
+  const platform::LockGuard guard(*lock_);
+  size_t taken = 0;
+  size_t emptied = 0;
+  while (taken < numbers.size() && emptied < count_) {
+    Range& range = ranges_[emptied];
+    numbers[taken++] = range.first;
+    if (range.first == range.last) {
+      ++emptied;
+    } else {
+      ++range.first;
+    }
+  }
+  std::copy(ranges_.begin() + emptied, ranges_.begin() + count_, ranges_.begin());
+  count_ -= emptied;
+  size_ -= taken;
+  return taken;
 }
 
 uint64_t RangeSet::size() const {

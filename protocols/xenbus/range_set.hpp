@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "protocols/platform/memory.hpp"
@@ -20,6 +21,11 @@ class RangeSet final : public Ranges {
   Status put(uint64_t first, uint64_t count) override;
   Result<uint64_t> pop(uint64_t count) override;
   Status get(uint64_t first, uint64_t count) override;
+  /// Makes room, so that `more` calls of put() can't fail for want of memory.
+  Status reserve(size_t more);
+  /// Takes the lowest numbers out, in ascending order; how many. To put them back, the highest
+  /// first, can't fail for want of memory.
+  size_t take(std::span<uint64_t> numbers);
   /// Of one that create() made.
   void destroy() override { const platform::Box<RangeSet> last = std::move(self_); }
 
@@ -35,7 +41,7 @@ class RangeSet final : public Ranges {
   static constexpr size_t kFirstCapacity = 16;
 
   size_t first_behind(uint64_t number) const;
-  Status make_room();
+  Status make_room(size_t more);
   void insert(size_t at, Range range);
   void remove(size_t at);
 

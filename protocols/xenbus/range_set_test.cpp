@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <set>
 
@@ -122,6 +123,27 @@ TEST_F(RangeSetTest, AgreesWithASetOfNumbers) {
     ASSERT_EQ(set_.size(), pair.model.size()) << "step " << step;
     ASSERT_EQ(set_.ranges(), ranges_of(pair.model)) << "step " << step;
   }
+}
+
+TEST_F(RangeSetTest, TheLowestAreTakenAcrossRanges) {
+  EXPECT_EQ(set_.put(10, 2), Status::kOk);
+  EXPECT_EQ(set_.put(20, 3), Status::kOk);
+  std::array<uint64_t, 4> numbers{};
+  EXPECT_EQ(set_.take(numbers), 4u);
+  EXPECT_EQ(numbers, (std::array<uint64_t, 4>{10, 11, 20, 21}));
+  EXPECT_EQ(set_.size(), 1u);
+  EXPECT_EQ(set_.take(numbers), 1u);
+  EXPECT_EQ(numbers[0], 22u);
+  EXPECT_EQ(set_.take(numbers), 0u);
+}
+
+TEST_F(RangeSetTest, WhatWasReservedNeedsNoMemory) {
+  constexpr uint64_t kRanges = 100;
+  EXPECT_EQ(set_.reserve(kRanges), Status::kOk);
+  platform_.allocations_left = 0;
+  for (uint64_t i = 0; i < kRanges; ++i) EXPECT_EQ(set_.put(2 * i, 1), Status::kOk);
+  EXPECT_EQ(set_.reserve(1000), Status::kNoMemory);
+  EXPECT_EQ(set_.size(), kRanges);
 }
 
 }  // namespace

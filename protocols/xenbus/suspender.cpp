@@ -34,9 +34,13 @@ Status Suspender::start() {
   if (!lock) return lock.status();
   auto idle = platform_.create_event();
   if (!idle) return idle.status();
+  auto free = platform_.create_event();
+  if (!free) return free.status();
   lock_ = *std::move(lock);
   idle_ = *std::move(idle);
+  free_ = *std::move(free);
   idle_->signal();
+  free_->signal();
   return Status::kOk;
 }
 
@@ -69,14 +73,50 @@ void Suspender::remove(Callback& callback) {
   }
 }
 
+bool Suspender::hold_off(Delegate over) {
+  const platform::LockGuard guard(*lock_);
+  if (busy_.load()) {
+    over_ = over;
+    return false;
+  }
+  held_ = true;
+  free_->reset();
+  return true;
+}
+
+void Suspender::let_go() {
+  const platform::LockGuard guard(*lock_);
+  held_ = false;
+  free_->signal();
+}
+
+void Suspender::forget_hold() {
+  const platform::LockGuard guard(*lock_);
+  over_ = {};
+}
+
 Result<SuspendOutcome> Suspender::trigger() {
-  if (busy_.exchange(true)) return Status::kBusy;
-  const Status held = platform_.run_alone(Delegate::to<&Suspender::suspend_alone>(*this));
-  const Result<bool> result = ok(held) ? result_ : Result<bool>(held);
+  {
+    const platform::LockGuard guard(*lock_);
+    if (busy_.exchange(true)) return Status::kBusy;
+  }
+  // Nobody holds it off anew from here on.
+  while (held()) (void)platform_.wait_until(*free_, platform::kForever);
+  const Status alone = platform_.run_alone(Delegate::to<&Suspender::suspend_alone>(*this));
+  const Result<bool> result = ok(alone) ? result_ : Result<bool>(alone);
   if (result && *result) run_late();
-  busy_.store(false);
+  {
+    const platform::LockGuard guard(*lock_);
+    busy_.store(false);
+    if (const Delegate over = std::exchange(over_, {})) over();
+  }
   if (!result) return result.status();
   return *result ? SuspendOutcome::kResumed : SuspendOutcome::kCancelled;
+}
+
+bool Suspender::held() const {
+  const platform::LockGuard guard(*lock_);
+  return held_;
 }
 
 void Suspender::suspend_alone() {

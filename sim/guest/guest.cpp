@@ -96,6 +96,7 @@ bool Guest::run(unsigned cpu, std::function<void()> job, platform::Nanoseconds b
 void Guest::set_setting(std::string name, uint32_t value) {
   impl_->platform.set_setting(std::move(name), value);
 }
+void Guest::set_low_memory(size_t pages) { impl_->platform.set_low_memory(pages); }
 void Guest::fail_allocation_at(uint64_t n) { impl_->platform.heap().fail_at(n); }
 void Guest::fail_allocations_if(std::function<bool()> judge) {
   impl_->platform.heap().fail_if(std::move(judge));

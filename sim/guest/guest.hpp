@@ -38,6 +38,8 @@ class Guest {
 
   /// What Platform::setting() answers for `name`.
   void set_setting(std::string name, uint32_t value);
+  /// With fewer unused pages than these the guest calls itself low on memory.
+  void set_low_memory(size_t pages);
   /// Makes the n-th (from 1) heap or page allocation from now on fail, once; 0 cancels.
   void fail_allocation_at(uint64_t n);
   /// Asks at each heap or page allocation whether it shall fail. Before anything is allocated.

@@ -117,6 +117,20 @@ unsigned GuestPlatform::cpu() {
   return self == nullptr ? 0 : self->index();
 }
 
+Result<unsigned> GuestPlatform::take_frames(std::span<Frame> frames) {
+  if (heap_.fails()) return Status::kNoMemory;
+  const auto gfns = domain().take_spare(frames.size());
+  std::ranges::copy(gfns, frames.begin());
+  return static_cast<unsigned>(gfns.size());
+}
+
+void GuestPlatform::give_frames(std::span<const Frame> frames) { domain().give_spare(frames); }
+
+bool GuestPlatform::low_on_memory() {
+  // As Windows does: when so little is free, programs are about to feel it.
+  return domain().spare_pages() < low_memory_pages_.load();
+}
+
 Status GuestPlatform::wait_until(platform::Event& event, Nanoseconds deadline) {
   auto& awaited = static_cast<GuestEvent&>(event);
   Vcpu* self = current_vcpu();

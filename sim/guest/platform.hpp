@@ -31,6 +31,9 @@ class GuestPlatform final : public platform::Platform {
   void release_frames(platform::Frame first, unsigned count) override;
   Result<std::byte*> map_frame(platform::Frame frame) override;
   void unmap_frame(std::byte* address) override;
+  Result<unsigned> take_frames(std::span<platform::Frame> frames) override;
+  void give_frames(std::span<const platform::Frame> frames) override;
+  bool low_on_memory() override;
 
   platform::Nanoseconds now() override { return machine_.world().now(); }
   uint64_t tsc() override { return machine_.config().clock.tsc(machine_.world().now()); }
@@ -60,6 +63,7 @@ class GuestPlatform final : public platform::Platform {
   Vcpu* current_vcpu();
   Heap& heap() { return heap_; }
   void set_setting(std::string name, uint32_t value);
+  void set_low_memory(size_t pages) { low_memory_pages_.store(pages); }
   std::vector<std::string> lines() const;
   void on_log(std::function<void(platform::LogLevel, std::string_view)> listener);
   void stop();
@@ -76,6 +80,8 @@ class GuestPlatform final : public platform::Platform {
   Heap heap_;
   ObjectCounts counts_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
+
+  std::atomic<size_t> low_memory_pages_ = 256;
 
   mutable std::mutex mutex_;  // guards the rest
   Random random_;

@@ -105,6 +105,37 @@ std::vector<uint64_t> Domain::allocate_pages(uint32_t count) {
   return gfns;
 }
 
+std::vector<uint64_t> Domain::take_spare(size_t count) {
+  const std::lock_guard lock(mutex_);
+  const auto end = spare_.begin() + static_cast<ptrdiff_t>(std::min(count, spare_.size()));
+  std::vector<uint64_t> gfns(spare_.begin(), end);
+  spare_.erase(spare_.begin(), end);
+  for (const uint64_t gfn : gfns) slots_[gfn].spare = false;
+  return gfns;
+}
+
+void Domain::give_spare(std::span<const uint64_t> gfns) {
+  std::vector<uint64_t> back;
+  const std::lock_guard lock(mutex_);
+  for (const uint64_t gfn : gfns) {
+    if (gfn >= total_gfns_ || !(slots_[gfn].unbacked || slots_[gfn].frame.load() != 0)) {
+      misuses_.push_back("gfn " + std::to_string(gfn) + " has no memory, and is given for use");
+      continue;
+    }
+    if (!slots_[gfn].unbacked) machine_.frames().release_reserved(slots_[gfn].frame.exchange(0), 1);
+    slots_[gfn].unbacked = true;
+    slots_[gfn].spare = true;
+    back.push_back(gfn);
+  }
+  // Not at the end, whence pages are taken into use: what came back is the coldest.
+  spare_.insert(spare_.begin(), back.rbegin(), back.rend());
+}
+
+size_t Domain::spare_pages() const {
+  const std::lock_guard lock(mutex_);
+  return spare_.size();
+}
+
 MachineFrame Domain::detach(uint64_t gfn) {
   populated_.fetch_sub(slots_[gfn].owned ? 1 : 0);
   return slots_[gfn].frame.exchange(0);

@@ -66,6 +66,12 @@ class Domain {
   /// audit, and not reused before it lets go.
   void release_pages(std::span<const uint64_t> gfns);
 
+  /// Takes up to `count` unused pages, the highest, from the kernel's stock: for it to give to Xen.
+  std::vector<uint64_t> take_spare(size_t count);
+  /// Makes pages with memory behind them part of that stock (again).
+  void give_spare(std::span<const uint64_t> gfns);
+  size_t spare_pages() const;
+
   // --- guest frames ---------------------------------------------------------------------
   /// `count` consecutive frame numbers without memory; the first, or kNoFrame.
   uint64_t reserve_frames(uint32_t count);

@@ -133,6 +133,13 @@ void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t conso
   if (!xenstored_.introduce(domain)) throw std::runtime_error("the store refused the domain");
 }
 
+void Toolstack::set_memory_target(uint16_t domid, uint64_t kib) {
+  Domain* domain = machine_.find(domid);
+  if (domain == nullptr) throw std::runtime_error("there is no such domain");
+  domain->set_max_pages(static_cast<uint32_t>((kib + kMaxMemorySlack) / kPageKib));
+  write(home_path(domid) + "/memory/target", std::to_string(kib));
+}
+
 void Toolstack::request(uint16_t domid, std::string_view what) {
   write(home_path(domid) + "/control/shutdown", what);
 }

@@ -65,6 +65,9 @@ class Toolstack {
   /// What QEMU emulates for the domain.
   PlatformDevice& platform_device(uint16_t domid) { return *platform_devices_.at(domid); }
 
+  /// Asks the guest to leave itself `kib` of memory (xl mem-set), and has Xen give it no more.
+  void set_memory_target(uint16_t domid, uint64_t kib);
+
   /// Asks the guest through control/shutdown: "poweroff", "reboot", "suspend", ...
   void request(uint16_t domid, std::string_view what);
   /// Lets a suspended domain go on as if it had not been suspended.
