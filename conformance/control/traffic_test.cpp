@@ -37,23 +37,60 @@ HostConfig host_config(uint64_t seed) {
   return config;
 }
 
-/// Two guests with a cable between them and a disk each, at work; the first one travels.
+/// Another Xen than the first host's, drawn from the seed.
+sim::MachineConfig other_xen(sim::Random& random) {
+  sim::MachineConfig config = host_config(0).machine;
+  config.fifo_events = random.chance(0.5);
+  config.upcall_vector = random.chance(0.5);
+  config.max_grant_frames = 8;
+  config.clock.tsc_khz = 1'000'000 + random.below(3'000'000);
+  return config;
+}
+
+template <typename Profile>
+const Profile& drawn(std::span<const Profile> profiles, sim::Random& random) {
+  return profiles[random.below(profiles.size())];
+}
+
+/// A host with its two back ends, and where their devices lead.
+struct Site {
+  Site(std::unique_ptr<Host> built, const backends::NetbackProfile& net,
+       const backends::BlkbackProfile& blk)
+      : host(std::move(built)) {
+    netback = start_netback(
+        *host,
+        [this](uint16_t domain, unsigned handle) -> backends::Port* {
+          return ports[{domain, handle}];
+        },
+        net);
+    backends::Blkback::Config config;
+    config.profile = blk;
+    config.open_disk = [this](const backends::VbdIdentity& vbd, std::string&) {
+      return images[{vbd.domain, vbd.device}];
+    };
+    blkback = start_blkback(*host, std::move(config));
+  }
+
+  std::unique_ptr<Host> host;
+  std::map<std::pair<uint16_t, unsigned>, backends::Port*> ports;
+  std::map<std::pair<uint16_t, unsigned>, std::shared_ptr<backends::MemoryDisk>> images;
+  std::unique_ptr<NetbackActor> netback;
+  std::unique_ptr<BlkbackActor> blkback;
+};
+
+/// Two guests with a cable between them and a disk each, at work; the first one travels, within
+/// its host and to another one with another Xen and other back ends.
 class Journey {
  public:
   explicit Journey(uint64_t seed)
-      : scenario_(scenario_of(seed)), host_(host_config(seed)), random_(seed ^ 0x7a7e1) {
-    netback_ = start_netback(
-        host_,
-        [this](uint16_t domain, unsigned handle) -> backends::Port* {
-          return ports_[{domain, handle}];
-        },
-        scenario_.net);
-    backends::Blkback::Config blk;
-    blk.profile = scenario_.blk;
-    blk.open_disk = [this](const backends::VbdIdentity& vbd, std::string&) {
-      return images_[{vbd.domain, vbd.device}];
-    };
-    blkback_ = start_blkback(host_, std::move(blk));
+      : scenario_(scenario_of(seed)),
+        random_(seed ^ 0x7a7e1),
+        home_(std::make_unique<Host>(host_config(seed)), scenario_.net, scenario_.blk),
+        abroad_blk_(drawn(backends::blkback_profiles(), random_)),
+        abroad_(std::make_unique<Host>(*home_.host, other_xen(random_)),
+                drawn(backends::netback_profiles(), random_), abroad_blk_) {
+    // What a disk can't do on both hosts may be refused.
+    scenario_.blk.discard = scenario_.blk.discard && abroad_blk_.discard;
     for (unsigned i = 0; i < 2; ++i) settle_in(i);
     nets_[0]->join(*nets_[1]);
     nets_[1]->join(*nets_[0]);
@@ -70,46 +107,50 @@ class Journey {
     }
     const uint64_t legs = 1 + random_.below(3);
     for (uint64_t i = 0; i < legs; ++i) {
-      host_.pass(random_.below(600'000));
+      home_.host->pass(random_.below(600'000));
       travel();
     }
-    host_.require(
+    home_.host->require(
         "the traffic to end", [this] { return done(); }, kBudget);
     return close();
   }
   unsigned moves() const { return moves_; }
+  unsigned crossings() const { return crossings_; }
 
  private:
   DriverGuest& traveller() { return *guests_[0]; }
 
   void settle_in(unsigned i) {
     const unsigned vcpus = 1 + static_cast<unsigned>(random_.below(2));
-    guests_[i] =
-        std::make_unique<DriverGuest>(host_, sim::GuestConfig{.vcpus = vcpus, .memory_kib = 12288});
+    guests_[i] = std::make_unique<DriverGuest>(
+        *home_.host, sim::GuestConfig{.vcpus = vcpus, .memory_kib = 12288});
     vifs_[i].handle = i;
     vifs_[i].mac = fmt::format("00:16:3e:00:00:{:02x}", i);
-    ports_[{guests_[i]->domid(), i}] = i == 0 ? &link_.left() : &link_.right();
+    home_.ports[{guests_[i]->domid(), i}] = i == 0 ? &link_.left() : &link_.right();
     disk_images_[i] = std::make_shared<backends::MemoryDisk>(kSectors);
-    images_[{guests_[i]->domid(), vbds_[i].vdev}] = disk_images_[i];
+    home_.images[{guests_[i]->domid(), vbds_[i].vdev}] = disk_images_[i];
     nets_[i] = std::make_unique<NetLife>(*guests_[i], vifs_[i], Peers::kSound, scenario_);
     disks_[i] = std::make_unique<DiskLife>(*guests_[i], vbds_[i], disk_images_[i], Peers::kSound,
                                            scenario_);
   }
 
   void travel() {
+    Host& here = traveller().host();
     suspend(traveller());
-    host_.pass(random_.below(200'000));
+    here.pass(random_.below(200'000));
     if (random_.chance(0.25)) {
-      host_.toolstack().cancel_suspend(traveller().domid());
-      host_.require("the guest to go on", [this] { return !traveller().bus().suspend().busy(); });
+      here.toolstack().cancel_suspend(traveller().domid());
+      here.require("the guest to go on", [this] { return !traveller().bus().suspend().busy(); });
       return;
     }
-    restore(traveller(), devices_, [this](uint16_t domid) {
-      ports_[{domid, 0}] = &link_.left();
-      images_[{domid, vbds_[0].vdev}] = disk_images_[0];
-      devices_ = {host_.toolstack().attach_vif(domid, vifs_[0]),
-                  host_.toolstack().attach_vbd(domid, vbds_[0])};
+    Site& next = random_.chance(0.5) ? home_ : abroad_;
+    migrate(traveller(), *next.host, devices_, [&](uint16_t domid) {
+      next.ports[{domid, 0}] = &link_.left();
+      next.images[{domid, vbds_[0].vdev}] = disk_images_[0];
+      devices_ = {next.host->toolstack().attach_vif(domid, vifs_[0]),
+                  next.host->toolstack().attach_vbd(domid, vbds_[0])};
     });
+    if (next.host.get() != &here) ++crossings_;
     ++moves_;
   }
 
@@ -131,40 +172,44 @@ class Journey {
       add(guests_[i]->shut_down());
       guests_[i].reset();
     }
-    netback_.reset();
-    blkback_.reset();
-    add(host_.audit());
+    for (Site* site : {&abroad_, &home_}) {
+      site->netback.reset();
+      site->blkback.reset();
+      add(site->host->audit());
+    }
     std::string text;
     for (const std::string& finding : findings) text += finding + '\n';
     return text;
   }
 
   Scenario scenario_;
-  Host host_;
   sim::Random random_;
   backends::Link link_;
-  std::map<std::pair<uint16_t, unsigned>, backends::Port*> ports_;
-  std::map<std::pair<uint16_t, unsigned>, std::shared_ptr<backends::MemoryDisk>> images_;
+  Site home_;
+  const backends::BlkbackProfile abroad_blk_;
+  Site abroad_;
   std::shared_ptr<backends::MemoryDisk> disk_images_[2];
   sim::VifConfig vifs_[2];
   sim::VbdConfig vbds_[2];
-  std::unique_ptr<NetbackActor> netback_;
-  std::unique_ptr<BlkbackActor> blkback_;
   std::unique_ptr<DriverGuest> guests_[2];
   std::unique_ptr<NetLife> nets_[2];
   std::unique_ptr<DiskLife> disks_[2];
   std::vector<sim::DevicePaths> devices_;
   platform::Box<xenbus::SuspendAgent> agent_;
   unsigned moves_ = 0;
+  unsigned crossings_ = 0;
 };
 
 TEST(SuspendTrafficTest, CONTROL_006_TrafficOutlivesSuspendAndMigration) {
   unsigned moves = 0;
+  unsigned crossings = 0;
   for (uint64_t seed = options().seed; seed < options().seed + kSeeds; ++seed) {
     Journey journey(seed);
     EXPECT_EQ(journey.run(), "") << "seed " << seed;
     moves += journey.moves();
+    crossings += journey.crossings();
   }
+  EXPECT_GT(crossings, kSeeds / 4);
   EXPECT_GT(moves, kSeeds / 2);
 }
 

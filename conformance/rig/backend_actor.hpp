@@ -20,7 +20,8 @@ class BackendActor {
   using Make = std::function<std::unique_ptr<Backend>(Wake)>;
 
   BackendActor(Host& host, std::string name, Make make) : host_(host) {
-    actor_ = &host.world().spawn(std::move(name), [this, make = std::move(make)] { run(make); });
+    actor_ = &host.world().spawn(std::move(name), [this, make = std::move(make)] { run(make); },
+                                 {.host = host.machine().host()});
     host.require("a back end to start", [this] { return started_.load() || failed_.load(); });
     if (failed_.load()) throw RigError("the back end could not open its handles");
   }

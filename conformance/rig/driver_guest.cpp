@@ -8,7 +8,7 @@ namespace ringside::conformance {
 
 DriverGuest::DriverGuest(Host& host, const sim::GuestConfig& config, Interposer* interposer,
                          const std::map<std::string, uint32_t>& settings)
-    : host_(host),
+    : host_(&host),
       interposer_(interposer),
       guest_(std::make_unique<sim::Guest>(host.machine(), host.toolstack().create_domain(config))) {
   for (const auto& [name, value] : settings) guest_->set_setting(name, value);
@@ -31,7 +31,7 @@ DriverGuest::~DriverGuest() {
     shut_down();
     const uint16_t id = domid();
     guest_.reset();
-    host_.toolstack().destroy_domain(id);
+    host_->toolstack().destroy_domain(id);
   } catch (const std::exception&) {
     // A guest that hangs was reported by the run() that hung; the host goes down with it.
   }
@@ -50,7 +50,7 @@ bool DriverGuest::wait(platform::Event& event, sim::Nanoseconds budget) {
 std::vector<std::string> DriverGuest::shut_down() {
   if (!bus_) return {};
   run([this] { [[maybe_unused]] const auto last = std::exchange(bus_, {}); });
-  return host_.machine().audit(domain());
+  return host_->machine().audit(domain());
 }
 
 }  // namespace ringside::conformance

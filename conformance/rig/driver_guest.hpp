@@ -36,7 +36,10 @@ class DriverGuest {
   DriverGuest(const DriverGuest&) = delete;
   DriverGuest& operator=(const DriverGuest&) = delete;
 
-  Host& host() { return host_; }
+  /// Where it runs at present.
+  Host& host() { return *host_; }
+  /// The guest runs on that host now.
+  void moved_to(Host& host) { host_ = &host; }
   sim::Domain& domain() { return guest_->domain(); }
   uint16_t domid() const { return guest_->domain().id(); }
   sim::Guest& guest() { return *guest_; }
@@ -60,7 +63,7 @@ class DriverGuest {
   std::vector<std::string> shut_down();
 
  private:
-  Host& host_;
+  Host* host_;
   Interposer* interposer_;
   std::unique_ptr<sim::Guest> guest_;
   platform::Box<xenbus::Bus> bus_;

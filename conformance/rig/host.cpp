@@ -19,6 +19,12 @@ Host::Host(const HostConfig& config)
       xenstored_(std::make_unique<sim::Xenstored>(*machine_)),
       toolstack_(std::make_unique<sim::Toolstack>(*machine_, *xenstored_)) {}
 
+Host::Host(Host& neighbour, const sim::MachineConfig& machine)
+    : world_(neighbour.world_),
+      machine_(std::make_unique<sim::Machine>(*neighbour.machine_, machine)),
+      xenstored_(std::make_unique<sim::Xenstored>(*machine_)),
+      toolstack_(std::make_unique<sim::Toolstack>(*machine_, *xenstored_)) {}
+
 Host::~Host() = default;
 
 bool Host::run_until(const std::function<bool()>& done, sim::Nanoseconds budget) {

@@ -41,6 +41,8 @@ class Host {
   static constexpr sim::Nanoseconds kPatience = 60 * platform::kSecond;
 
   explicit Host(const HostConfig& config = {});
+  /// Another host of the world of `neighbour`, to which its guests can migrate.
+  Host(Host& neighbour, const sim::MachineConfig& machine);
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -65,7 +67,7 @@ class Host {
   std::vector<std::string> audit();
 
  private:
-  std::unique_ptr<sim::World> world_;
+  std::shared_ptr<sim::World> world_;
   std::unique_ptr<sim::Machine> machine_;
   std::unique_ptr<sim::Xenstored> xenstored_;
   std::unique_ptr<sim::Toolstack> toolstack_;

@@ -22,15 +22,21 @@ void suspend(DriverGuest& guest) {
 
 void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
              const std::function<void(uint16_t domid)>& attach, const sim::GuestConfig& config) {
-  Host& host = guest.host();
+  migrate(guest, guest.host(), devices, attach, config);
+}
+
+void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& devices,
+             const std::function<void(uint16_t domid)>& attach, const sim::GuestConfig& config) {
+  Host& from = guest.host();
   sim::Domain& source = guest.domain();
-  for (const sim::DevicePaths& device : devices) host.toolstack().force_detach(device);
-  host.require("the back ends to let go", [&] { return !any_grant_used(source); });
+  for (const sim::DevicePaths& device : devices) from.toolstack().force_detach(device);
+  from.require("the back ends to let go", [&] { return !any_grant_used(source); });
   const uint32_t before = guest.bus().suspend().count();
-  const uint16_t domid = host.toolstack().restore(source.id(), config).id();
+  const uint16_t domid = to.toolstack().receive(from.toolstack(), source.id(), config).id();
+  guest.moved_to(to);
   attach(domid);
-  host.toolstack().finish_restore(domid);
-  host.require("the guest to resume", [&] {
+  to.toolstack().finish_restore(domid);
+  to.require("the guest to resume", [&] {
     return guest.bus().suspend().count() != before && !guest.bus().suspend().busy();
   });
 }

@@ -19,4 +19,9 @@ void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
              const std::function<void(uint16_t domid)>& attach,
              const sim::GuestConfig& config = {});
 
+/// The same on another host, which has a Xen, a store and back ends of its own.
+void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& devices,
+             const std::function<void(uint16_t domid)>& attach,
+             const sim::GuestConfig& config = {});
+
 }  // namespace ringside::conformance

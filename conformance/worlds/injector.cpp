@@ -27,7 +27,8 @@ Injector::Injector(Targets targets, sim::FaultPlan plan)
       start_(targets_.host.world().now()),
       random_(targets_.host.world().random().fork()),
       events_(targets_.host.machine()),
-      actor_(&targets_.host.world().spawn("injector", [this] { run(); })) {
+      actor_(&targets_.host.world().spawn("injector", [this] { run(); },
+                                          {.host = targets_.host.machine().host()})) {
   events_.on_held([this] { actor_->wake(); });
 }
 

@@ -105,16 +105,23 @@ Status GrantEntries::resume() {
   if (const Status status = xen_.set_grant_version(version_); version_ != 1 && !ok(status)) {
     return status;
   }
+  const auto size = xen_.grant_table_size();
+  if (!size) return size.status();
+  if (size->max_frames == 0) return Status::kNoResources;
+  // GRANT-009: references that this host does not have are out of use.
+  const uint32_t offered = std::min(size->max_frames, frame_count_);
   for (uint32_t i = 0; i < frame_count_; ++i) {
-    platform_.unmap_frame(frames_[i].address);
+    if (frames_[i].address != nullptr) platform_.unmap_frame(frames_[i].address);
     frames_[i].address = nullptr;
+    if (i >= offered) continue;
     const auto address = place(i, first_frame_ + i);
     if (!address) return address.status();
     frames_[i].address = *address;
   }
   for (uint32_t i = 0; i < status_count_; ++i) {
-    platform_.unmap_frame(status_[i]);
+    if (status_[i] != nullptr) platform_.unmap_frame(status_[i]);
     status_[i] = nullptr;
+    if (i >= frames_of_status(offered)) continue;
     if (const Status status = place_status(i); !ok(status)) return status;
   }
   return Status::kOk;
@@ -139,12 +146,17 @@ std::atomic_ref<uint16_t> GrantEntries::status_word(GrantRef ref) const {
   return std::atomic_ref<uint16_t>(reinterpret_cast<grant_status_t*>(frame)[ref % kStatusPerFrame]);
 }
 
+bool GrantEntries::in_place(GrantRef ref) const {
+  return frames_[ref / entries_per_frame()].address != nullptr;
+}
+
 std::atomic<GrantEntries::State>& GrantEntries::state(GrantRef ref) const {
   const SharedFrame& frame = frames_[ref / entries_per_frame()];
   return const_cast<std::atomic<State>&>(frame.states[ref % entries_per_frame()]);
 }
 
 Status GrantEntries::permit(GrantRef ref, DomainId peer, platform::Frame frame, Access access) {
+  if (!in_place(ref)) return Status::kNoResources;
   if (version_ == 2) {
     v2(ref).full_page.frame = frame;
     v2(ref).hdr.domid = peer;
@@ -166,7 +178,7 @@ Status GrantEntries::end(GrantRef ref) {
   if (ref >= entries() || state(ref).load(std::memory_order_relaxed) == State::kFree) {
     return Status::kInvalidArgument;
   }
-  const Status status = version_ == 2 ? end_v2(ref) : end_v1(ref);
+  const Status status = !in_place(ref) ? Status::kOk : version_ == 2 ? end_v2(ref) : end_v1(ref);
   if (ok(status)) state(ref).store(State::kFree, std::memory_order_relaxed);
   return status;
 }
@@ -198,7 +210,8 @@ Status GrantEntries::end_v2(GrantRef ref) {
 }
 
 Result<GrantedFrame> GrantEntries::query(GrantRef ref) const {
-  if (ref >= entries() || state(ref).load(std::memory_order_relaxed) != State::kLive) {
+  if (ref >= entries() || !in_place(ref) ||
+      state(ref).load(std::memory_order_relaxed) != State::kLive) {
     return Status::kNotFound;
   }
   const uint16_t seen = flags(ref).load(std::memory_order_acquire);

@@ -21,7 +21,7 @@ struct GrantedFrame {
 ///
 /// Which references are free is its user's business. permit(), end() and query() of different
 /// references may overlap; grow() and resume() overlap with nothing that needs the new frame.
-/// Source: grant_table.h. [GRANT-001..008]
+/// Source: grant_table.h. [GRANT-001..009]
 class GrantEntries {
  public:
   /// The most frames ever asked for: 64 Ki references in version 1, 32 Ki in version 2.
@@ -43,11 +43,12 @@ class GrantEntries {
   /// One frame of entries more. kNoResources at Xen's limit.
   Status grow();
   /// Puts every frame where it was in a table that Xen has made anew. What was granted then is
-  /// no more: end() of it answers kOk. kNotSupported when Xen offers the version no more.
+  /// no more: end() of it answers kOk. A smaller table has no place for some references.
+  /// kNotSupported when Xen offers the version no more. [GRANT-009]
   Status resume();
 
   /// Precondition: ref < entries(), and the entry is free. kNotSupported when the version can't
-  /// name the frame. [GRANT-001, GRANT-004]
+  /// name the frame, kNoResources when this host has no such entry. [GRANT-001, GRANT-004]
   Status permit(GrantRef ref, DomainId peer, platform::Frame frame, Access access);
   /// Looks once. kBusy while the peer uses it, kAgain when the peer was faster between our look
   /// and our exchange, kInvalidArgument when nothing is granted by it. [GRANT-002]
@@ -78,6 +79,8 @@ class GrantEntries {
   void displace(std::byte* address, platform::Frame where);
   Status place_status(uint32_t index);
 
+  /// False on a host whose table has no such entry, where an earlier one had.
+  bool in_place(GrantRef ref) const;
   grant_entry_v1_t& v1(GrantRef ref) const;
   grant_entry_v2_t& v2(GrantRef ref) const;
   std::atomic_ref<uint16_t> flags(GrantRef ref) const;

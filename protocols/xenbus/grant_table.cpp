@@ -65,12 +65,20 @@ bool GrantTable::Cache::restock() {
 
 Result<GrantRef> GrantTable::Cache::permit(DomainId peer, platform::Frame frame, Access access) {
   table_.retry_parked(kRetriesPerCall);
-  if (stock_ == 0 && !restock()) return Status::kNoResources;
-  const GrantRef ref = free_[stock_ - 1];
-  const Status status = table_.entries_.permit(ref, peer, frame, access);
-  if (!ok(status)) return status;
-  --stock_;
-  return GrantRef{ref};
+  for (;;) {
+    if (stock_ == 0 && !restock()) return Status::kNoResources;
+    const GrantRef ref = free_[stock_ - 1];
+    const Status status = table_.entries_.permit(ref, peer, frame, access);
+    if (status == Status::kNoResources) {
+      // GRANT-009: nobody asks for this reference again.
+      --stock_;
+      --held_;
+      continue;
+    }
+    if (!ok(status)) return status;
+    --stock_;
+    return GrantRef{ref};
+  }
 }
 
 Status GrantTable::Cache::revoke(GrantRef ref) {

@@ -10,16 +10,15 @@ namespace {
 
 class GuestHypercall final : public xenbus::Hypercall {
  public:
-  GuestHypercall(Machine& machine, GuestPlatform& platform)
-      : machine_(machine), platform_(platform) {}
+  explicit GuestHypercall(GuestPlatform& platform) : platform_(platform) {}
 
   int64_t call(unsigned number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                uint64_t a5) override {
-    return machine_.hypercall(platform_.domain(), platform_.cpu(), number, a1, a2, a3, a4, a5);
+    Domain& domain = platform_.domain();
+    return domain.machine().hypercall(domain, platform_.cpu(), number, a1, a2, a3, a4, a5);
   }
 
  private:
-  Machine& machine_;
   GuestPlatform& platform_;
 };
 
@@ -27,9 +26,9 @@ class GuestHypercall final : public xenbus::Hypercall {
 
 struct Guest::Impl {
   Impl(Machine& machine_, Domain& domain_)
-      : machine(machine_), platform(machine_, domain_), hypercall(machine_, platform) {}
+      : world(machine_.world()), platform(machine_, domain_), hypercall(platform) {}
 
-  Machine& machine;
+  World& world;
   GuestPlatform platform;
   GuestHypercall hypercall;
 };
@@ -86,7 +85,7 @@ bool Guest::run(unsigned cpu, std::function<void()> job, platform::Nanoseconds b
     }
     outcome->done.store(true);
   });
-  World& world = impl_->machine.world();
+  World& world = impl_->world;
   const bool in_time = world.run_until([&outcome] { return outcome->done.load(); }, budget);
   if (in_time && outcome->failure) std::rethrow_exception(outcome->failure);
   if (auto failure = vcpu.take_failure()) std::rethrow_exception(failure);

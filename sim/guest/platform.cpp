@@ -16,10 +16,7 @@ using platform::Page;
 using platform::PageRange;
 
 GuestPlatform::GuestPlatform(Machine& machine, Domain& domain)
-    : machine_(machine),
-      domain_(&domain),
-      home_(domain.id()),
-      random_(machine.world().random().fork()) {
+    : world_(machine.world()), domain_(&domain), random_(machine.world().random().fork()) {
   for (unsigned i = 0; i < domain.vcpus(); ++i) {
     vcpus_.push_back(std::make_unique<Vcpu>(machine, domain, i));
   }
@@ -108,8 +105,9 @@ void GuestPlatform::unmap_frame(std::byte* address) {
 
 Vcpu* GuestPlatform::current_vcpu() {
   const Actor* self = Actor::current();
-  if (self == nullptr || self->place().domain != home_) return nullptr;
-  return vcpus_[self->place().vcpu].get();
+  if (self == nullptr || self->place().vcpu >= vcpus_.size()) return nullptr;
+  Vcpu* vcpu = vcpus_[self->place().vcpu].get();
+  return vcpu->is_current() ? vcpu : nullptr;
 }
 
 unsigned GuestPlatform::cpu() {
@@ -142,7 +140,7 @@ Status GuestPlatform::wait_until(platform::Event& event, Nanoseconds deadline) {
 Status GuestPlatform::wait_outside(GuestEvent& event, Nanoseconds deadline) {
   const auto is_set = [&event] { return event.is_set(); };
   constexpr Nanoseconds kStep = 10'000;
-  World& world = machine_.world();
+  World& world = world_;
   if (Actor* self = Actor::current()) {
     while (!self->wait(is_set, std::min(deadline, world.now() + kStep))) {
       if (world.now() >= deadline) return Status::kTimedOut;
@@ -270,22 +268,21 @@ uint32_t GuestPlatform::read_port(uint16_t port, unsigned bytes) {
   PortDevice* device = domain().port_device();
   const uint32_t all_ones = bytes == 4 ? ~0u : (1u << 8 * bytes) - 1;
   const uint32_t value = device == nullptr ? all_ones : device->read(port, bytes) & all_ones;
-  machine_.trace().record(Trace::Kind::kPort, "in", {domain().id(), port, bytes, value});
+  world_.trace().record(Trace::Kind::kPort, "in", {domain().id(), port, bytes, value});
   return value;
 }
 
 void GuestPlatform::write_port(uint16_t port, unsigned bytes, uint32_t value) {
-  machine_.trace().record(Trace::Kind::kPort, "out", {domain().id(), port, bytes, value});
+  world_.trace().record(Trace::Kind::kPort, "out", {domain().id(), port, bytes, value});
   if (PortDevice* device = domain().port_device()) device->write(port, bytes, value);
 }
 
 void GuestPlatform::fail(const char* file, int line, const char* condition) {
-  for (const std::string& step : machine_.trace().recent()) {
+  for (const std::string& step : world_.trace().recent()) {
     std::fprintf(stderr, "%s\n", step.c_str());
   }
   std::fprintf(stderr, "%s:%d: %s: broken invariant: %s (seed %llu)\n", file, line,
-               domain().name().c_str(), condition,
-               static_cast<unsigned long long>(machine_.world().seed()));
+               domain().name().c_str(), condition, static_cast<unsigned long long>(world_.seed()));
   std::abort();
 }
 

@@ -35,8 +35,8 @@ class GuestPlatform final : public platform::Platform {
   void give_frames(std::span<const platform::Frame> frames) override;
   bool low_on_memory() override;
 
-  platform::Nanoseconds now() override { return machine_.world().now(); }
-  uint64_t tsc() override { return machine_.config().clock.tsc(machine_.world().now()); }
+  platform::Nanoseconds now() override { return world_.now(); }
+  uint64_t tsc() override { return domain().machine().config().clock.tsc(world_.now()); }
   Status wait_until(platform::Event& event, platform::Nanoseconds deadline) override;
   void yield() override;
   unsigned cpu() override;
@@ -74,9 +74,8 @@ class GuestPlatform final : public platform::Platform {
  private:
   Status wait_outside(GuestEvent& event, platform::Nanoseconds deadline);
 
-  Machine& machine_;
+  World& world_;
   std::atomic<Domain*> domain_;
-  const uint16_t home_;  // where its actors were spawned
   Heap heap_;
   ObjectCounts counts_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;

@@ -11,7 +11,10 @@ using platform::kForever;
 using platform::Nanoseconds;
 
 Vcpu::Vcpu(Machine& machine, Domain& domain, unsigned index)
-    : machine_(machine), domain_(&domain), home_(domain.id()), index_(index) {
+    : machine_(machine),
+      domain_(&domain),
+      home_{domain.id(), index, machine.host()},
+      index_(index) {
   driver_.store(&new_context());
   kick();
 }
@@ -22,8 +25,9 @@ Vcpu::Context& Vcpu::new_context() {
   contexts_.push_back(std::make_unique<Context>());
   Context& context = *contexts_.back();
   started_.fetch_add(1);
-  world().spawn(domain().name() + "/vcpu" + std::to_string(index_),
-                [this, &context] { run_context(context); }, {.domain = home_, .vcpu = index_});
+  world().spawn(
+      domain().name() + "/vcpu" + std::to_string(index_),
+      [this, &context] { run_context(context); }, home_);
   return context;
 }
 
@@ -43,7 +47,7 @@ void Vcpu::kick() {
 
 bool Vcpu::is_current() const {
   const Actor* self = Actor::current();
-  return self != nullptr && self->place().domain == home_ && self->place().vcpu == index_;
+  return self != nullptr && self->place() == home_;
 }
 
 std::exception_ptr Vcpu::take_failure() {

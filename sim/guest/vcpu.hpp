@@ -95,7 +95,7 @@ class Vcpu {
 
   Machine& machine_;
   std::atomic<Domain*> domain_;
-  const uint16_t home_;  // where its actors were spawned
+  const Place home_;  // where its actors were spawned
   unsigned index_;
   std::atomic<Context*> driver_{nullptr};
   std::atomic<bool> stopping_{false};

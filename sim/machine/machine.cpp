@@ -12,9 +12,17 @@ std::vector<Machine*> registry;
 }  // namespace
 
 Machine::Machine(World& world, MachineConfig config)
+    : Machine(world, config, std::make_shared<FrameStore>(config.frames), 0) {}
+
+Machine::Machine(Machine& neighbour, MachineConfig config)
+    : Machine(neighbour.world_, config, neighbour.frames_, neighbour.host_ + 1) {}
+
+Machine::Machine(World& world, MachineConfig config, std::shared_ptr<FrameStore> frames,
+                 unsigned host)
     : world_(world),
       config_(config),
-      frames_(config.frames),
+      frames_(std::move(frames)),
+      host_(host),
       domains_(std::make_unique<std::atomic<Domain*>[]>(kMaxDomains)) {
   create_domain({.name = "dom0"});
   const std::lock_guard lock(registry_mutex);
@@ -30,7 +38,9 @@ Machine* Machine::current() {
   Actor* actor = Actor::current();
   const std::lock_guard lock(registry_mutex);
   for (auto machine = registry.rbegin(); machine != registry.rend(); ++machine) {
-    if (actor == nullptr || &(*machine)->world() == &actor->world()) return *machine;
+    if (actor == nullptr) return *machine;
+    if (&(*machine)->world() != &actor->world()) continue;
+    if ((*machine)->host() == actor->place().host) return *machine;
   }
   return nullptr;
 }

@@ -38,17 +38,22 @@ class Machine {
   static constexpr DomainId kMaxDomains = 256;
 
   explicit Machine(World& world, MachineConfig config = {});
+  /// Another host of the same world, to which guests can migrate: it shares the memory of
+  /// `neighbour`, so that what a guest sees stays at its address, and nothing else.
+  Machine(Machine& neighbour, MachineConfig config);
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  /// The machine of the current actor's world; outside actors the one created last. nullptr
-  /// when there is none.
+  /// The machine where the current actor is; outside actors the one created last. nullptr when
+  /// there is none.
   static Machine* current();
 
   World& world() { return world_; }
   const MachineConfig& config() const { return config_; }
-  FrameStore& frames() { return frames_; }
+  FrameStore& frames() { return *frames_; }
+  /// Which host of its world this is, from 0.
+  unsigned host() const { return host_; }
 
   /// Domain ids count up from 1 and are not used twice.
   Domain& create_domain(DomainConfig config = {});
@@ -78,9 +83,12 @@ class Machine {
   void set_event_gate(EventGate* gate) { event_gate_ = gate; }
 
  private:
+  Machine(World& world, MachineConfig config, std::shared_ptr<FrameStore> frames, unsigned host);
+
   World& world_;
   MachineConfig config_;
-  FrameStore frames_;
+  std::shared_ptr<FrameStore> frames_;
+  unsigned host_ = 0;
   std::mutex event_mutex_;
   EventGate* event_gate_ = nullptr;
   std::mutex mutex_;  // creation and destruction of domains

@@ -149,8 +149,8 @@ void Toolstack::cancel_suspend(uint16_t domid) {
   if (Domain* domain = machine_.find(domid)) domain->resume(kCancelled);
 }
 
-Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
-  Domain* from = machine_.find(source);
+Domain& Toolstack::receive(Toolstack& sender, uint16_t source, const GuestConfig& config) {
+  Domain* from = sender.machine_.find(source);
   if (from == nullptr || from->shutdown_reason() != SHUTDOWN_suspend) {
     throw std::runtime_error("only a suspended domain can be restored elsewhere");
   }
@@ -159,7 +159,7 @@ Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
                                            .max_pages = from->max_pages(),
                                            .pages = 0,
                                            .memory_gfns = from->memory_gfns()});
-  xenstored_.release(source);
+  sender.xenstored_.release(source);
   domain.take_memory(*from);
   const uint64_t store_gfn = from->hvm_param(HVM_PARAM_STORE_PFN);
   const uint64_t console_gfn = from->hvm_param(HVM_PARAM_CONSOLE_PFN);
@@ -170,7 +170,7 @@ Domain& Toolstack::restore(uint16_t source, const GuestConfig& config) {
   give_channels(domain, store_gfn, console_gfn, config);
   from->move_guest(domain);
   restored_from_[domain.id()] = from;
-  destroy_domain(source);
+  sender.destroy_domain(source);
   return domain;
 }
 

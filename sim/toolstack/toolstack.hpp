@@ -76,7 +76,11 @@ class Toolstack {
   /// receiving end of a migration do, and destroys `source`: another id, ports and nodes, empty
   /// grant table, no devices. It stays suspended until finish_restore(). The back ends of
   /// `source` must have let go of its memory.
-  Domain& restore(uint16_t source, const GuestConfig& config = {});
+  Domain& restore(uint16_t source, const GuestConfig& config = {}) {
+    return receive(*this, source, config);
+  }
+  /// The same with a domain of another host, whose toolstack is `sender`.
+  Domain& receive(Toolstack& sender, uint16_t source, const GuestConfig& config = {});
   void finish_restore(uint16_t domid);
 
   /// Writes both ends' nodes in one transaction, in state Initialising.

@@ -22,6 +22,8 @@ struct Stopped {};
 struct Place {
   uint16_t domain = 0;
   unsigned vcpu = 0;
+  unsigned host = 0;  ///< Machine::host()
+  friend bool operator==(const Place&, const Place&) = default;
 };
 
 /// One thread of execution of a world: a vCPU, a back end, xenstored.

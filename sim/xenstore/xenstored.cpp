@@ -149,7 +149,7 @@ Xenstored::Xenstored(Machine& machine, xenstore::Quotas quotas, xenstore::Featur
     : machine_(machine), server_(quotas, &machine.trace(), features) {
   rings_ = std::make_unique<Rings>(*this);
   server_.set_domain_control(rings_.get());
-  actor_ = &machine.world().spawn("xenstored", [this] { run(); });
+  actor_ = &machine.world().spawn("xenstored", [this] { run(); }, {.host = machine.host()});
   Directory& all = directory();
   const std::lock_guard lock(all.mutex);
   all.daemons.push_back(this);
@@ -166,11 +166,11 @@ Xenstored::~Xenstored() {
 }
 
 Xenstored* Xenstored::current() {
-  Actor* actor = Actor::current();
+  const Machine* machine = Actor::current() == nullptr ? nullptr : Machine::current();
   Directory& all = directory();
   const std::lock_guard lock(all.mutex);
   const auto serves = [&](Xenstored* daemon) {
-    return actor == nullptr || &daemon->machine_.world() == &actor->world();
+    return machine == nullptr || &daemon->machine_ == machine;
   };
   const auto found = std::find_if(all.daemons.rbegin(), all.daemons.rend(), serves);
   return found == all.daemons.rend() ? nullptr : *found;

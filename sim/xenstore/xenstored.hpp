@@ -25,7 +25,7 @@ class Xenstored {
   Xenstored(const Xenstored&) = delete;
   Xenstored& operator=(const Xenstored&) = delete;
 
-  /// The daemon of the world in which the calling actor runs; outside the actors, the
+  /// The daemon of the host on which the calling actor runs; outside the actors, the
   /// daemon made last. nullptr when there is none.
   static Xenstored* current();
 
