@@ -1,15 +1,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "backends/netback/port.hpp"
 #include "conformance/rig/migration.hpp"
-#include "conformance/rig/vbd_device.hpp"
-#include "conformance/rig/vif_device.hpp"
+#include "conformance/rig/site.hpp"
 #include "conformance/worlds/disk_life.hpp"
 #include "conformance/worlds/net_life.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
@@ -52,32 +49,6 @@ const Profile& drawn(std::span<const Profile> profiles, sim::Random& random) {
   return profiles[random.below(profiles.size())];
 }
 
-/// A host with its two back ends, and where their devices lead.
-struct Site {
-  Site(std::unique_ptr<Host> built, const backends::NetbackProfile& net,
-       const backends::BlkbackProfile& blk)
-      : host(std::move(built)) {
-    netback = start_netback(
-        *host,
-        [this](uint16_t domain, unsigned handle) -> backends::Port* {
-          return ports[{domain, handle}];
-        },
-        net);
-    backends::Blkback::Config config;
-    config.profile = blk;
-    config.open_disk = [this](const backends::VbdIdentity& vbd, std::string&) {
-      return images[{vbd.domain, vbd.device}];
-    };
-    blkback = start_blkback(*host, std::move(config));
-  }
-
-  std::unique_ptr<Host> host;
-  std::map<std::pair<uint16_t, unsigned>, backends::Port*> ports;
-  std::map<std::pair<uint16_t, unsigned>, std::shared_ptr<backends::MemoryDisk>> images;
-  std::unique_ptr<NetbackActor> netback;
-  std::unique_ptr<BlkbackActor> blkback;
-};
-
 /// Two guests with a cable between them and a disk each, at work; the first one travels, within
 /// its host and to another one with another Xen and other back ends.
 class Journey {
@@ -85,12 +56,13 @@ class Journey {
   explicit Journey(uint64_t seed)
       : scenario_(scenario_of(seed)),
         random_(seed ^ 0x7a7e1),
-        home_(std::make_unique<Host>(host_config(seed)), scenario_.net, scenario_.blk),
-        abroad_blk_(drawn(backends::blkback_profiles(), random_)),
-        abroad_(std::make_unique<Host>(*home_.host, other_xen(random_)),
-                drawn(backends::netback_profiles(), random_), abroad_blk_) {
+        home_(std::make_unique<Host>(host_config(seed))),
+        abroad_(std::make_unique<Host>(home_.host(), other_xen(random_))) {
+    home_.start({.net = &scenario_.net, .blk = &scenario_.blk});
+    const backends::BlkbackProfile& blk = drawn(backends::blkback_profiles(), random_);
+    abroad_.start({.net = &drawn(backends::netback_profiles(), random_), .blk = &blk});
     // What a disk can't do on both hosts may be refused.
-    scenario_.blk.discard = scenario_.blk.discard && abroad_blk_.discard;
+    scenario_.blk.discard = scenario_.blk.discard && blk.discard;
     for (unsigned i = 0; i < 2; ++i) settle_in(i);
     nets_[0]->join(*nets_[1]);
     nets_[1]->join(*nets_[0]);
@@ -107,10 +79,10 @@ class Journey {
     }
     const uint64_t legs = 1 + random_.below(3);
     for (uint64_t i = 0; i < legs; ++i) {
-      home_.host->pass(random_.below(600'000));
+      home_.host().pass(random_.below(600'000));
       travel();
     }
-    home_.host->require(
+    home_.host().require(
         "the traffic to end", [this] { return done(); }, kBudget);
     return close();
   }
@@ -123,12 +95,12 @@ class Journey {
   void settle_in(unsigned i) {
     const unsigned vcpus = 1 + static_cast<unsigned>(random_.below(2));
     guests_[i] = std::make_unique<DriverGuest>(
-        *home_.host, sim::GuestConfig{.vcpus = vcpus, .memory_kib = 12288});
+        home_.host(), sim::GuestConfig{.vcpus = vcpus, .memory_kib = 12288});
     vifs_[i].handle = i;
     vifs_[i].mac = fmt::format("00:16:3e:00:00:{:02x}", i);
-    home_.ports[{guests_[i]->domid(), i}] = i == 0 ? &link_.left() : &link_.right();
+    home_.wire(guests_[i]->domid(), i, i == 0 ? link_.left() : link_.right());
     disk_images_[i] = std::make_shared<backends::MemoryDisk>(kSectors);
-    home_.images[{guests_[i]->domid(), vbds_[i].vdev}] = disk_images_[i];
+    home_.wire(guests_[i]->domid(), vbds_[i].vdev, disk_images_[i]);
     nets_[i] = std::make_unique<NetLife>(*guests_[i], vifs_[i], Peers::kSound, scenario_);
     disks_[i] = std::make_unique<DiskLife>(*guests_[i], vbds_[i], disk_images_[i], Peers::kSound,
                                            scenario_);
@@ -144,13 +116,13 @@ class Journey {
       return;
     }
     Site& next = random_.chance(0.5) ? home_ : abroad_;
-    migrate(traveller(), *next.host, devices_, [&](uint16_t domid) {
-      next.ports[{domid, 0}] = &link_.left();
-      next.images[{domid, vbds_[0].vdev}] = disk_images_[0];
-      devices_ = {next.host->toolstack().attach_vif(domid, vifs_[0]),
-                  next.host->toolstack().attach_vbd(domid, vbds_[0])};
+    migrate(traveller(), next.host(), devices_, [&](uint16_t domid) {
+      next.wire(domid, 0, link_.left());
+      next.wire(domid, vbds_[0].vdev, disk_images_[0]);
+      devices_ = {next.host().toolstack().attach_vif(domid, vifs_[0]),
+                  next.host().toolstack().attach_vbd(domid, vbds_[0])};
     });
-    if (next.host.get() != &here) ++crossings_;
+    if (&next.host() != &here) ++crossings_;
     ++moves_;
   }
 
@@ -173,9 +145,8 @@ class Journey {
       guests_[i].reset();
     }
     for (Site* site : {&abroad_, &home_}) {
-      site->netback.reset();
-      site->blkback.reset();
-      add(site->host->audit());
+      site->stop();
+      add(site->host().audit());
     }
     std::string text;
     for (const std::string& finding : findings) text += finding + '\n';
@@ -186,7 +157,6 @@ class Journey {
   sim::Random random_;
   backends::Link link_;
   Site home_;
-  const backends::BlkbackProfile abroad_blk_;
   Site abroad_;
   std::shared_ptr<backends::MemoryDisk> disk_images_[2];
   sim::VifConfig vifs_[2];

@@ -1,9 +1,7 @@
 #include "conformance/rig/migration.hpp"
 
 namespace ringside::conformance {
-namespace {
 
-/// But for those of the store and the console, which the toolstack sees to.
 bool any_grant_used(sim::Domain& domain) {
   const sim::GrantTable& grants = domain.grants();
   for (sim::GrantRef ref = GNTTAB_NR_RESERVED_ENTRIES; ref < grants.entries(); ++ref) {
@@ -12,7 +10,12 @@ bool any_grant_used(sim::Domain& domain) {
   return false;
 }
 
-}  // namespace
+uint16_t receive(DriverGuest& guest, Host& to, const sim::GuestConfig& config) {
+  const uint16_t domid =
+      to.toolstack().receive(guest.host().toolstack(), guest.domid(), config).id();
+  guest.moved_to(to);
+  return domid;
+}
 
 void suspend(DriverGuest& guest) {
   guest.host().toolstack().request(guest.domid(), "suspend");
@@ -32,8 +35,7 @@ void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& 
   for (const sim::DevicePaths& device : devices) from.toolstack().force_detach(device);
   from.require("the back ends to let go", [&] { return !any_grant_used(source); });
   const uint32_t before = guest.bus().suspend().count();
-  const uint16_t domid = to.toolstack().receive(from.toolstack(), source.id(), config).id();
-  guest.moved_to(to);
+  const uint16_t domid = receive(guest, to, config);
   attach(domid);
   to.toolstack().finish_restore(domid);
   to.require("the guest to resume", [&] {

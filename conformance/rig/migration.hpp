@@ -11,6 +11,14 @@ namespace ringside::conformance {
 /// SuspendAgent. From outside the actors.
 void suspend(DriverGuest& guest);
 
+/// A peer still maps something of the domain, which can't go before that ends; the store's and the
+/// console's pages, which the toolstack sees to, do not count.
+bool any_grant_used(sim::Domain& domain);
+
+/// Moves a suspended guest into a new domain of `to`, where it stays suspended until
+/// Toolstack::finish_restore(); the domain's id. Its peers must have let go. Anywhere.
+uint16_t receive(DriverGuest& guest, Host& to, const sim::GuestConfig& config = {});
+
 /// Goes on with a suspended guest in a new domain, as restore and migration do: the back ends
 /// of `devices` lose their nodes and let go, the memory moves, and `attach` gives the new domain
 /// its devices; `config` is what the new host makes of it. Returns when all LATE callbacks have

@@ -62,17 +62,18 @@ TEST(ThreadedHostTest, BackEndsThatDieAndComeBackLoseNoRequest) {
   scenario.cables = {{0, 1}};
   scenario.disks = {{0, 2048}, {1, 1024}};
   unsigned restarts = 0;
-  const WorldResult result = run_scenario(
-      scenario, threads(), {}, {.meanwhile = [&](Targets& targets) {
-        for (unsigned i = 1; i <= 3; ++i) {
-          targets.netback->crash(0);
-          targets.blkback->crash(0);
-          targets.host.require("the back ends to come back", [&] {
-            return targets.netback->restarts() >= i && targets.blkback->restarts() >= i;
-          });
-        }
-        restarts = targets.netback->restarts() + targets.blkback->restarts();
-      }});
+  const WorldResult result =
+      run_scenario(scenario, threads(), {}, {.meanwhile = [&](Targets& targets) {
+                     Site& site = *targets.sites.front();
+                     for (unsigned i = 1; i <= 3; ++i) {
+                       site.netback()->crash(0);
+                       site.blkback()->crash(0);
+                       targets.host().require("the back ends to come back", [&] {
+                         return site.netback()->restarts() >= i && site.blkback()->restarts() >= i;
+                       });
+                     }
+                     restarts = site.netback()->restarts() + site.blkback()->restarts();
+                   }});
   expect_clean(result);
   EXPECT_EQ(restarts, 6u);
 }

@@ -1,30 +1,15 @@
 #pragma once
 
 #include <array>
-#include <functional>
-#include <memory>
+#include <list>
 #include <vector>
 
-#include "conformance/rig/vbd_device.hpp"
-#include "conformance/rig/vif_device.hpp"
+#include "conformance/worlds/trip.hpp"
 #include "sim/faults/event_gate.hpp"
 #include "sim/faults/plan.hpp"
 #include "sim/faults/vandal.hpp"
 
 namespace ringside::conformance {
-
-/// Where faults can strike in one world. All of it outlives the injector.
-struct Targets {
-  Host& host;
-  NetbackActor* netback = nullptr;  ///< null: no vif in this world
-  BlkbackActor* blkback = nullptr;
-  std::vector<DriverGuest*> guests;
-  struct Device {
-    DriverGuest* guest = nullptr;
-    sim::DevicePaths paths;
-  };
-  std::vector<Device> devices;
-};
 
 /// Carries out a plan: an actor of the world that does each fault when its time has come.
 class Injector {
@@ -39,8 +24,8 @@ class Injector {
 
   /// How many faults of each kind have struck.
   const Counts& struck() const { return struck_; }
-  /// Nothing that a fault took from a guest is still held.
-  bool quiet() const { return takers_ == 0; }
+  /// Nothing that a fault took from a guest is still held, and nobody is on the way.
+  bool quiet() const { return takers_ == 0 && trips_.empty(); }
 
  private:
   struct Vandalism {
@@ -56,6 +41,9 @@ class Injector {
   bool strike_backend(const sim::Fault& fault, BackendActor<Backend>& backend);
   void take_grants(DriverGuest& guest, sim::Nanoseconds span);
   void take_ports(DriverGuest& guest, sim::Nanoseconds span);
+  bool travel(DriverGuest& guest, const sim::Fault& fault);
+  /// When to look after those on the way again.
+  sim::Nanoseconds follow_trips();
   void vandalise();
   std::vector<uint32_t> ring_refs(const Targets::Device& device);
 
@@ -65,6 +53,7 @@ class Injector {
   sim::Random random_;
   sim::EventFaults events_;
   std::vector<Vandalism> vandals_;
+  std::list<Trip> trips_;
   Counts struck_{};
   unsigned takers_ = 0;
   sim::Actor* actor_;

@@ -1,11 +1,12 @@
 #include "conformance/worlds/run_world.hpp"
 
 #include <algorithm>
-#include <map>
+#include <optional>
 #include <utility>
 
 #include "conformance/worlds/disk_life.hpp"
 #include "conformance/worlds/net_life.hpp"
+#include "protocols/xenbus/suspend_agent.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -29,26 +30,33 @@ Peers peers_of(const sim::FaultPlan& plan) {
   return hostile ? Peers::kHostile : Peers::kSound;
 }
 
+bool leads_elsewhere(const sim::FaultPlan& plan) {
+  return std::any_of(plan.begin(), plan.end(),
+                     [](const sim::Fault& fault) { return fault.kind == FaultKind::kMigration; });
+}
+
 /// Everything in one world, in the order in which it comes and, backwards, goes.
 class Stage {
  public:
   Stage(const Scenario& scenario, const HostConfig& config, const sim::FaultPlan& plan,
         const Hooks& hooks)
-      : scenario_(scenario), peers_(peers_of(plan)), host_(config) {
+      : scenario_(scenario), peers_(peers_of(plan)) {
+    sites_.push_back(std::make_unique<Site>(std::make_unique<Host>(config)));
+    blk_tap_.emplace(home().world().trace(), 1000);
     for (const unsigned vcpus : scenario_.vcpus) {
       guests_.push_back(std::make_unique<DriverGuest>(
-          host_, sim::GuestConfig{.vcpus = vcpus, .memory_kib = kGuestKib},
+          home(), sim::GuestConfig{.vcpus = vcpus, .memory_kib = kGuestKib},
           guests_.empty() ? hooks.interposer : nullptr));
       guests_.back()->guest().set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
     }
     lay_out();
-    if (!scenario_.cables.empty()) start_net();
-    if (!scenario_.disks.empty()) start_blk();
+    start_back_ends(*sites_.front(), scenario_.net, scenario_.blk);
     plug_cables();
     plug_disks();
-    if (host_.world().is_deterministic()) {
-      injector_ = std::make_unique<Injector>(targets(), plan);
-    }
+    if (!home().world().is_deterministic()) return;
+    start_agents();
+    if (leads_elsewhere(plan)) open_second_site(config.seed);
+    injector_ = std::make_unique<Injector>(targets(), plan);
   }
 
   void run(WorldResult& result, const Hooks& hooks) {
@@ -64,13 +72,14 @@ class Stage {
              std::all_of(disks_.begin(), disks_.end(), done) &&
              (injector_ == nullptr || injector_->quiet());
     };
-    const bool ended = host_.run_until(over, kBudget);
+    const bool ended = home().run_until(over, kBudget);
     if (injector_) result.struck = injector_->struck();
     if (!ended) throw Stuck("the world did not end: " + doing());
   }
 
   void shut_down(WorldResult& result) {
     injector_.reset();
+    for (auto& guest : guests_) guest->guest().fail_allocation_at(0);
     for (const auto& life : nets_) {
       life->check_arrivals();
       result.frames += life->sent();
@@ -81,62 +90,97 @@ class Stage {
     }
     take_findings(nets_, result);
     take_findings(disks_, result);
+    stop_agents();
     for (auto& guest : guests_) {
-      guest->guest().fail_allocation_at(0);
       add(guest->shut_down(), result);
     }
     guests_.clear();
-    netback_.reset();
-    blkback_.reset();
-    add(host_.audit(), result);
-    result.digest = host_.world().trace().digest();
-    result.steps = host_.world().trace().count();
+    for (auto site = sites_.rbegin(); site != sites_.rend(); ++site) {
+      (*site)->stop();
+      add((*site)->host().audit(), result);
+    }
+    result.digest = home().world().trace().digest();
+    result.steps = home().world().trace().count();
   }
 
  private:
-  void start_net() {
-    netback_ = start_netback(
-        host_,
-        [this](uint16_t domain, unsigned handle) -> backends::Port* {
-          const auto found = ports_.find({domain, handle});
-          return found == ports_.end() ? nullptr : found->second;
-        },
-        scenario_.net);
+  Host& home() { return sites_.front()->host(); }
+
+  void start_back_ends(Site& site, const backends::NetbackProfile& net,
+                       const backends::BlkbackProfile& blk) {
+    site.start({.net = scenario_.cables.empty() ? nullptr : &net,
+                .blk = scenario_.disks.empty() ? nullptr : &blk,
+                .blk_tap = &*blk_tap_});
   }
 
-  void start_blk() {
-    backends::Blkback::Config config;
-    config.profile = scenario_.blk;
-    config.open_disk = [this](const backends::VbdIdentity& vbd,
-                              std::string&) -> std::shared_ptr<backends::Disk> {
-      const auto found = images_.find({vbd.domain, vbd.device});
-      return found == images_.end() ? nullptr : found->second;
-    };
-    config.tap = &blk_tap_;
-    blkback_ = start_blkback(host_, std::move(config));
+  /// A host with another Xen and other back ends, all drawn from the seed.
+  void open_second_site(uint64_t seed) {
+    sim::Random random(seed ^ 0x0e15e);
+    sites_.push_back(
+        std::make_unique<Site>(std::make_unique<Host>(home(), host_config(random.next()).machine)));
+    const auto nets = backends::netback_profiles();
+    const auto blks = backends::blkback_profiles();
+    const backends::BlkbackProfile& blk = blks[random.below(blks.size())];
+    start_back_ends(*sites_.back(), nets[random.below(nets.size())], blk);
+    // What a disk can't do on both hosts may be refused.
+    scenario_.blk.discard = scenario_.blk.discard && blk.discard;
   }
 
-  /// What the back ends look things up in does not change any more once they run.
+  void start_agents() {
+    for (const auto& guest : guests_) {
+      platform::Box<xenbus::SuspendAgent>& agent = agents_.emplace_back();
+      // Twice: the first one may be an allocation that is to fail.
+      for (unsigned left = 2; left > 0 && !agent; --left) {
+        guest->run([&] {
+          auto made = xenbus::SuspendAgent::create(guest->services());
+          if (made) agent = *std::move(made);
+        });
+      }
+      if (!agent) throw RigError("no suspend agent");
+    }
+  }
+  void stop_agents() {
+    for (size_t i = 0; i < agents_.size(); ++i) {
+      guests_[i]->run([this, i] { agents_[i] = {}; });
+    }
+  }
+
+  /// What the back ends look things up in does not change any more once they run, unless a guest
+  /// moves.
   void lay_out() {
-    unsigned handle = 0;
     for (const CableSpec& cable : scenario_.cables) {
       backends::Link& link = *links_.emplace_back(std::make_unique<backends::Link>());
-      ports_[{guests_[cable.left]->domid(), handle++}] = &link.left();
-      ports_[{guests_[cable.right]->domid(), handle++}] = &link.right();
+      lead(cable.left, link.left());
+      lead(cable.right, link.right());
     }
     unsigned vdev = kFirstDisk;
     for (const DiskSpec& spec : scenario_.disks) {
-      images_[{guests_[spec.guest]->domid(), vdev}] =
-          std::make_shared<backends::MemoryDisk>(spec.sectors);
+      images_.push_back(std::make_shared<backends::MemoryDisk>(spec.sectors));
+      sites_.front()->wire(guests_[spec.guest]->domid(), vdev, images_.back());
       vdev += kDiskStep;
     }
   }
+  void lead(unsigned guest, backends::Port& port) {
+    sites_.front()->wire(guests_[guest]->domid(), static_cast<unsigned>(ports_.size()), port);
+    ports_.push_back(&port);
+  }
+
+  sim::VifConfig vif_config(unsigned handle) const {
+    sim::VifConfig config;
+    config.handle = handle;
+    config.mac = fmt::format("00:16:3e:00:00:{:02x}", handle);
+    return config;
+  }
+  sim::VbdConfig vbd_config(unsigned index) const {
+    sim::VbdConfig config;
+    config.vdev = kFirstDisk + index * kDiskStep;
+    return config;
+  }
 
   NetLife& plug_vif(unsigned guest) {
-    sim::VifConfig config;
-    config.handle = static_cast<unsigned>(nets_.size());
-    config.mac = fmt::format("00:16:3e:00:00:{:02x}", config.handle);
-    nets_.push_back(std::make_unique<NetLife>(*guests_[guest], config, peers_, scenario_));
+    const auto handle = static_cast<unsigned>(nets_.size());
+    nets_.push_back(
+        std::make_unique<NetLife>(*guests_[guest], vif_config(handle), peers_, scenario_));
     return *nets_.back();
   }
 
@@ -150,21 +194,30 @@ class Stage {
   }
 
   void plug_disks() {
-    sim::VbdConfig config;
-    config.vdev = kFirstDisk;
-    for (const DiskSpec& spec : scenario_.disks) {
-      DriverGuest& guest = *guests_[spec.guest];
-      disks_.push_back(std::make_unique<DiskLife>(
-          guest, config, images_.at({guest.domid(), config.vdev}), peers_, scenario_));
-      config.vdev += kDiskStep;
+    for (unsigned i = 0; i < scenario_.disks.size(); ++i) {
+      disks_.push_back(std::make_unique<DiskLife>(*guests_[scenario_.disks[i].guest], vbd_config(i),
+                                                  images_[i], peers_, scenario_));
     }
   }
 
   Targets targets() {
-    Targets targets{host_, netback_.get(), blkback_.get(), {}, {}};
+    Targets targets;
+    for (const auto& site : sites_) targets.sites.push_back(site.get());
     for (const auto& guest : guests_) targets.guests.push_back(guest.get());
-    for (const auto& life : nets_) targets.devices.push_back({&life->guest(), life->paths()});
-    for (const auto& life : disks_) targets.devices.push_back({&life->guest(), life->paths()});
+    for (unsigned i = 0; i < nets_.size(); ++i) {
+      targets.devices.push_back(
+          {&nets_[i]->guest(), nets_[i]->paths(), [this, i](Site& site, uint16_t domid) {
+             site.wire(domid, i, *ports_[i]);
+             return site.host().toolstack().attach_vif(domid, vif_config(i));
+           }});
+    }
+    for (unsigned i = 0; i < disks_.size(); ++i) {
+      targets.devices.push_back(
+          {&disks_[i]->guest(), disks_[i]->paths(), [this, i](Site& site, uint16_t domid) {
+             site.wire(domid, vbd_config(i).vdev, images_[i]);
+             return site.host().toolstack().attach_vbd(domid, vbd_config(i));
+           }});
+    }
     return targets;
   }
 
@@ -185,16 +238,15 @@ class Stage {
 
   Scenario scenario_;
   Peers peers_;
-  Host host_;
-  RingTap blk_tap_{host_.world().trace(), 1000};
-  std::map<std::pair<uint16_t, unsigned>, backends::Port*> ports_;
-  std::map<std::pair<uint16_t, unsigned>, std::shared_ptr<backends::MemoryDisk>> images_;
+  std::vector<std::unique_ptr<Site>> sites_;
+  std::optional<RingTap> blk_tap_;
   std::vector<std::unique_ptr<backends::Link>> links_;
-  std::unique_ptr<NetbackActor> netback_;
-  std::unique_ptr<BlkbackActor> blkback_;
+  std::vector<backends::Port*> ports_;  ///< by vif handle
+  std::vector<std::shared_ptr<backends::MemoryDisk>> images_;
   std::vector<std::unique_ptr<DriverGuest>> guests_;
   std::vector<std::unique_ptr<NetLife>> nets_;
   std::vector<std::unique_ptr<DiskLife>> disks_;
+  std::vector<platform::Box<xenbus::SuspendAgent>> agents_;
   std::unique_ptr<Injector> injector_;
 };
 

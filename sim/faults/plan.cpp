@@ -29,6 +29,8 @@ constexpr std::array<Row, kFaultKinds> kRows{{
     {FaultKind::kPortsTaken, "ports-taken", 300 * kMicrosecond, 0},
     {FaultKind::kRingGarbage, "ring-garbage", 100 * kMicrosecond, 0},
     {FaultKind::kTornMemory, "torn-memory", 100 * kMicrosecond, 0},
+    {FaultKind::kSuspend, "suspend", 300 * kMicrosecond, 0},
+    {FaultKind::kMigration, "migration", 300 * kMicrosecond, 8},
 }};
 
 constexpr std::array<FaultKind, kFaultKinds> kKinds = [] {

@@ -27,8 +27,10 @@ enum class FaultKind : uint8_t {
   kPortsTaken,    ///< guest `target` has no event channel left during the span
   kRingGarbage,   ///< the peer writes garbage into the ring pages of device `target`
   kTornMemory,    ///< the peer changes the ring pages of device `target` to and fro
+  kSuspend,       ///< guest `target` is suspended, and goes on where it was after the span
+  kMigration,     ///< guest `target` is suspended and goes on elsewhere; `amount` draws where
 };
-inline constexpr size_t kFaultKinds = 12;
+inline constexpr size_t kFaultKinds = 14;
 
 /// The kind's name in plans and on the command line: "event-delay".
 std::string_view to_string(FaultKind kind);
