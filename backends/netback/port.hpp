@@ -24,8 +24,16 @@ class Port {
   virtual bool receive(Frame& frame) = 0;
 
   /// Netback sets this; a port calls it when receive() or room() would answer otherwise
-  /// than before. May be called from any actor.
-  void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// than before. May be called from any actor. `who` has the port until forget(), or until
+  /// somebody else takes it over.
+  void set_wake(const void* who, std::function<void()> wake) {
+    who_ = who;
+    wake_ = std::move(wake);
+  }
+  /// Nothing when another one has the port by now.
+  void forget(const void* who) {
+    if (who_ == who) set_wake(nullptr, {});
+  }
 
  protected:
   void wake() {
@@ -33,6 +41,7 @@ class Port {
   }
 
  private:
+  const void* who_ = nullptr;
   std::function<void()> wake_;
 };
 

@@ -11,14 +11,14 @@ VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::str
       profile_(profile),
       port_(port) {
   if (port_ == nullptr) return;
-  port_->set_wake([this, wake] {
+  port_->set_wake(this, [this, wake] {
     port_due_ = true;
     wake();
   });
 }
 
 VifBackend::~VifBackend() {
-  if (port_ != nullptr) port_->set_wake({});
+  if (port_ != nullptr) port_->forget(this);
   VifBackend::disconnect();
 }
 

@@ -83,6 +83,18 @@ TEST_F(SuspendTest, CONTROL_002_AMissingControlDirectoryHarmsNobody) {
   restore_elsewhere();
 }
 
+TEST_F(SuspendTest, CONTROL_007_ARequestThatFindsNoMemoryIsTakenLater) {
+  start_agent();
+  for (uint64_t n = 1; n <= 20; ++n) {
+    SCOPED_TRACE(n);
+    guest_.guest().fail_allocation_at(n);
+    suspend(guest_);
+    guest_.guest().fail_allocation_at(0);
+    host_.toolstack().cancel_suspend(guest_.domid());
+    host_.require("the guest to go on", [&] { return !guest_.bus().suspend().busy(); });
+  }
+}
+
 TEST_F(SuspendTest, CONTROL_003_ACancelledSuspendChangesNothing) {
   start_agent();
   Owned<xenbus::SuspendCallback> early;

@@ -49,6 +49,36 @@ TEST_F(StoreClientTest, STORE_010_ValuesMayBeEmptyOrHoldAnyByte) {
   EXPECT_EQ(dom0_read("data/any"), bytes);
 }
 
+TEST_F(StoreClientTest, STORE_035_WhatWasDoneIsNotReportedAsNotDone) {
+  guest_.run([&] { EXPECT_EQ(store().write(kNoTransaction, data("x"), "0"), Status::kOk); });
+  std::string last = "0";
+  for (uint64_t n = 1; n <= 8; ++n) {
+    Status status = Status::kOk;
+    guest_.run([&] {
+      guest_.guest().fail_allocation_at(n);
+      status = store().write(kNoTransaction, data("x"), std::to_string(n));
+      guest_.guest().fail_allocation_at(0);
+    });
+    if (ok(status)) last = std::to_string(n);
+    EXPECT_EQ(dom0_read("data/x"), last) << "failed allocation " << n;
+  }
+}
+
+TEST_F(StoreClientTest, STORE_035_ATransactionThatCouldNotBeHandedOutIsEnded) {
+  constexpr unsigned kMoreThanTheQuota = 40;
+  guest_.run([&] {
+    for (unsigned i = 0; i < kMoreThanTheQuota; ++i) {
+      guest_.guest().fail_allocation_at(1 + i % 6);
+      const auto transaction = store().begin();
+      guest_.guest().fail_allocation_at(0);
+      if (transaction) store().abort(*transaction);
+    }
+    const auto transaction = store().begin();
+    ASSERT_TRUE(transaction) << to_string(transaction.status());
+    store().abort(*transaction);
+  });
+}
+
 TEST_F(StoreClientTest, STORE_009_BadPathsNeverReachTheRing) {
   guest_.run([&] {
     for (const char* bad : {"", "a//b", "a/", "a b", "a:b"}) {

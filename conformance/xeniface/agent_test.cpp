@@ -7,6 +7,8 @@
 
 #include "conformance/rig/driver_guest.hpp"
 #include "conformance/rig/host.hpp"
+#include "conformance/rig/migration.hpp"
+#include "protocols/xenbus/suspend_agent.hpp"
 #include "protocols/xeniface/shutdown_agent.hpp"
 #include "protocols/xeniface/system_report.hpp"
 
@@ -135,6 +137,32 @@ TEST_F(AgentTest, IFACE_060_ARequestIsAcknowledgedAndDone) {
     EXPECT_EQ(when_begun, "") << "acknowledged before anything happens";
     EXPECT_EQ(stored("control/shutdown"), "");
   }
+}
+
+TEST_F(AgentTest, CONTROL_007_ARequestThatFindsNoMemoryIsTakenLater) {
+  start();
+  for (uint64_t n = 1; n <= 20; ++n) {
+    actions_.begun.clear();
+    guest_.guest().fail_allocation_at(n);
+    ask("reboot");
+    host_.require("the reboot", [&] { return actions_.begun.size() == 1; });
+    guest_.guest().fail_allocation_at(0);
+  }
+}
+
+TEST_F(AgentTest, IFACE_061_WhatCanBeDoneIsSaidAgainOnTheNextHost) {
+  platform::Box<xenbus::SuspendAgent> suspends;
+  guest_.run([&] {
+    agent_ = *xeniface::ShutdownAgent::create(guest_.services(), actions_);
+    suspends = *xenbus::SuspendAgent::create(guest_.services());
+  });
+  EXPECT_EQ(stored("control/feature-reboot"), "1");
+  suspend(guest_);
+  restore(guest_, {}, [](uint16_t) {});
+  EXPECT_EQ(stored("control/feature-reboot"), "1");
+  ask("reboot");
+  EXPECT_EQ(actions_.begun, std::vector<PowerAction>{PowerAction::kReboot});
+  guest_.run([&] { suspends = {}; });
 }
 
 TEST_F(AgentTest, IFACE_060_ARequestWithdrawnMeanwhileIsNotDone) {

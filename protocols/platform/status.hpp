@@ -54,6 +54,12 @@ constexpr const char* to_string(Status status) {
 
 constexpr bool ok(Status status) { return status == Status::kOk; }
 
+/// Whether the same attempt may succeed later.
+constexpr bool may_pass(Status status) {
+  return status == Status::kNoMemory || status == Status::kNoResources || status == Status::kBusy ||
+         status == Status::kAgain || status == Status::kTimedOut;
+}
+
 /// What a Result<T> can be made of that is not itself a status or a result.
 template <typename U, typename R>
 concept ValueOf = std::is_constructible_v<typename R::Value, U&&> &&

@@ -18,6 +18,20 @@ constexpr uint32_t kPatienceMilliseconds = 30'000;
 /// One look at the ring takes no more than this many times its size from it.
 constexpr unsigned kMaxRounds = 256;
 
+/// Requests whose answer says nothing but that they were carried out.
+bool only_acknowledges(uint32_t type) {
+  switch (type) {
+    case XS_WRITE:
+    case XS_MKDIR:
+    case XS_RM:
+    case XS_SET_PERMS:
+    case XS_WATCH:
+    case XS_UNWATCH:
+    case XS_TRANSACTION_END: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 StoreClient::~StoreClient() {
@@ -255,8 +269,14 @@ void StoreClient::reply_arrived() {
                     request->sent == request->bytes.size();
   if (!fits) return protocol_broken();
   if (failed) return complete(*request, status_of_error(incoming_.payload()));
+  // STORE-035: what was done must not be reported as not done for want of memory.
+  if (only_acknowledges(header.type)) return complete(*request, Status::kOk);
   auto reply = platform::Buffer::copy(platform_, incoming_.payload());
-  if (reply) request->reply = *std::move(reply);
+  if (reply) {
+    request->reply = *std::move(reply);
+  } else {
+    undo(header.type, incoming_.payload());
+  }
   complete(*request, reply.status());
 }
 
@@ -269,13 +289,13 @@ void StoreClient::complete(Request& request, Status status) {
   request.done = true;
   if (!request.abandoned) return request.answered->signal();
   const platform::Box<Request> last = std::move(request.self);
-  if (ok(status) && open_) undo(*last);
+  if (ok(status) && open_) undo(last->header.type, last->reply.view());
 }
 
-void StoreClient::undo(const Request& request) {
+void StoreClient::undo(uint32_t type, std::string_view reply) {
   // A transaction that nobody waits for any more would count against the domain for ever.
-  if (request.header.type != XS_TRANSACTION_START) return;
-  const auto id = parse_number(request.reply.view());
+  if (type != XS_TRANSACTION_START) return;
+  const auto id = parse_number(reply);
   if (!id) return;
   const std::string_view discard[] = {{"F\0", 2}};
   auto end = compose(XS_TRANSACTION_END, Transaction{static_cast<uint32_t>(*id)}, discard);

@@ -78,7 +78,7 @@ class StoreClient final : public Store {
   void watch_fired();
   void reply_arrived();
   void complete(Request& request, Status status);
-  void undo(const Request& request);
+  void undo(uint32_t type, std::string_view reply);
   void forget(Registration& registration);
   void die(Status why);
   void protocol_broken();

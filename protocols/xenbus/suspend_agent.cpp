@@ -23,6 +23,9 @@ Status SuspendAgent::start() {
   auto work = services_.platform.create_work(Delegate::to<&SuspendAgent::run>(*this), 0);
   if (!work) return work.status();
   work_ = *std::move(work);
+  auto retry = services_.platform.create_timer(Delegate::to<&SuspendAgent::changed>(*this), 0);
+  if (!retry) return retry.status();
+  retry_ = *std::move(retry);
   auto late =
       services_.suspend->add(SuspendPhase::kLate, Delegate::to<&SuspendAgent::advertise>(*this));
   if (!late) return late.status();
@@ -37,6 +40,9 @@ Status SuspendAgent::start() {
 SuspendAgent::~SuspendAgent() {
   if (!watch_) return;
   watch_.reset();
+  // The work may start the timer, and the timer queue the work.
+  work_->cancel();
+  retry_->cancel();
   work_->cancel();
   late_.reset();
   (void)services_.store.write(kNoTransaction, kFeature, "0");
@@ -48,7 +54,10 @@ void SuspendAgent::advertise() {
 }
 
 void SuspendAgent::run() {
-  if (!ok(take_request())) return;
+  const Status taken = take_request();
+  // CONTROL-007: nobody asks twice.
+  if (may_pass(taken)) retry_->start(services_.platform.now() + kRetry);
+  if (!ok(taken)) return;
   const auto outcome = services_.suspend->trigger();
   if (!outcome) {
     services_.platform.log(platform::LogLevel::kError, "the suspend that was asked for failed");

@@ -20,6 +20,7 @@ class SuspendAgent {
 
  private:
   static constexpr unsigned kMaxCommitTries = 32;
+  static constexpr platform::Nanoseconds kRetry = 100 * platform::kMillisecond;
 
   Status start();
   void changed() { work_->queue(); }
@@ -31,6 +32,7 @@ class SuspendAgent {
 
   Services services_;
   Owned<platform::Work> work_;
+  Owned<platform::Timer> retry_;  ///< queues the work again
   Owned<Watch> watch_;
   Owned<SuspendCallback> late_;
 };

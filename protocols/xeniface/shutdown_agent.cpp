@@ -1,5 +1,7 @@
 #include "protocols/xeniface/shutdown_agent.hpp"
 
+#include <utility>
+
 namespace ringside::xeniface {
 
 namespace {
@@ -34,6 +36,15 @@ Status ShutdownAgent::start() {
   auto work = services_.platform.create_work(Delegate::to<&ShutdownAgent::run>(*this), 0);
   if (!work) return work.status();
   work_ = *std::move(work);
+  auto retry = services_.platform.create_timer(Delegate::to<&ShutdownAgent::changed>(*this), 0);
+  if (!retry) return retry.status();
+  retry_ = *std::move(retry);
+  if (services_.suspend != nullptr) {
+    auto late = services_.suspend->add(xenbus::SuspendPhase::kLate,
+                                       Delegate::to<&ShutdownAgent::advertise>(*this));
+    if (!late) return late.status();
+    late_ = *std::move(late);
+  }
   // IFACE-062: no promise before there is somebody to keep it.
   auto watch = services_.store.watch(kNode, Delegate::to<&ShutdownAgent::changed>(*this));
   if (!watch) return watch.status();
@@ -44,8 +55,12 @@ Status ShutdownAgent::start() {
 
 ShutdownAgent::~ShutdownAgent() {
   if (!watch_) return;
+  late_.reset();
   write_features(false);
   watch_.reset();
+  // The work may start the timer, and the timer queue the work.
+  work_->cancel();
+  retry_->cancel();
   work_->cancel();
 }
 
@@ -59,6 +74,8 @@ void ShutdownAgent::write_features(bool present) {
 
 void ShutdownAgent::run() {
   const auto action = take_request();
+  // CONTROL-007: nobody asks twice.
+  if (may_pass(action.status())) retry_->start(services_.platform.now() + kRetry);
   if (!action) return;
   if (!ok(actions_.begin(*action))) {
     services_.platform.log(platform::LogLevel::kError, "a requested shutdown did not begin");

@@ -37,12 +37,13 @@ class ShutdownAgent {
   /// Passive level. Withdraws what advertise() said.
   ~ShutdownAgent();
 
-  /// Says what can be done in control/feature-*. To be called again when that changes, and
-  /// after a migration. Passive level. [IFACE-061]
+  /// Says what can be done in control/feature-*, as it is said again after each resume where there
+  /// is SUSPEND. To be called when that changes. Passive level. [IFACE-061]
   void advertise() { write_features(true); }
 
  private:
   static constexpr unsigned kMaxCommitTries = 32;
+  static constexpr platform::Nanoseconds kRetry = 100 * platform::kMillisecond;
 
   Status start();
   void changed() { work_->queue(); }
@@ -55,7 +56,9 @@ class ShutdownAgent {
   xenbus::Services services_;
   PowerActions& actions_;
   Owned<platform::Work> work_;
-  Owned<xenbus::Watch> watch_;  ///< behind the work, to be gone before it
+  Owned<platform::Timer> retry_;  ///< queues the work again
+  Owned<xenbus::Watch> watch_;    ///< behind the work, to be gone before it
+  Owned<xenbus::SuspendCallback> late_;
 };
 
 }  // namespace ringside::xeniface
