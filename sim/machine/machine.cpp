@@ -15,7 +15,8 @@ Machine::Machine(World& world, MachineConfig config)
     : world_(world),
       config_(config),
       frames_(config.frames),
-      domains_(std::make_unique<std::atomic<Domain*>[]>(kMaxDomains)) {
+      domains_(std::make_unique<std::atomic<Domain*>[]>(kMaxDomains)),
+      timers_(world) {
   create_domain({.name = "dom0"});
   const std::lock_guard lock(registry_mutex);
   registry.push_back(this);
