@@ -36,7 +36,8 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
   /// The domain's page while it is served.
   struct Held {
     MachineFrame frame = 0;
-    std::optional<uint32_t> grant = {};  // without one it is a control domain's map
+    bool granted = false;  // or mapped as a control domain may
+    uint32_t handle = 0;   // of the grant's map
   };
   struct Ring {
     Held page;
@@ -143,7 +144,7 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     if (has(machine.config().xen_version, XenFeature::kReservedGrants)) {
       const GrantMap map = machine.dom0().grants().map(id, GNTTAB_RESERVED_XENSTORE, false);
       if (map.status != GNTST_okay) return std::nullopt;
-      return Held{map.frame, map.handle};
+      return Held{map.frame, true, map.handle};
     }
     const Domain* domain = machine.find(id);
     const auto frame = domain == nullptr ? std::nullopt : domain->machine_frame(gfn);
@@ -153,8 +154,8 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
   }
 
   void let_go(const Held& page) {
-    if (page.grant) {
-      daemon_.machine_.dom0().grants().unmap(*page.grant);
+    if (page.granted) {
+      daemon_.machine_.dom0().grants().unmap(page.handle);
     } else {
       daemon_.machine_.frames().unpin(page.frame);
     }
