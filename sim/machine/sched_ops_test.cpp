@@ -77,7 +77,9 @@ TEST_F(SchedOpsTest, ThereAreTwoWatchdogs) {
 TEST_F(SchedOpsTest, ADestroyedDomainsWatchdogsEnd) {
   ASSERT_EQ(watchdog(0, 1), 1);
   xen_.machine.destroy_domain(xen_.guest.id());
-  xen_.pass(2 * kSecond);
+  const Nanoseconds then = xen_.world->now();
+  EXPECT_FALSE(xen_.world->run_until([] { return false; }, 10 * kSecond));
+  EXPECT_LT(xen_.world->now(), then + kSecond) << "nobody waits for anything any more";
   EXPECT_FALSE(xen_.guest.shutdown_reason());
 }
 
