@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "conformance/rig/options.hpp"
 #include "conformance/runner/worker.hpp"
 
 namespace ringside::conformance {
@@ -282,7 +283,9 @@ sim::FaultPlan shrink(sim::FaultPlan plan,
 }
 
 std::string replay_command(uint64_t seed, const sim::FaultPlan& plan) {
-  return fmt::format("ringside worlds --seeds {} --faults '{}'", seed, sim::to_string(plan));
+  const std::string& xen = options().xen;
+  return fmt::format("ringside worlds --seeds {} --faults '{}'{}", seed, sim::to_string(plan),
+                     xen.empty() ? "" : " --xen " + xen);
 }
 
 }  // namespace ringside::conformance

@@ -73,6 +73,11 @@ TEST_F(CliTest, WrongUsage) {
   expect_error("conformance --seed many", "many");
   expect_error("conformance --filter 'NOSUCH-*'", "names no rule and no test");
   expect_error("conformance --backend nosuch", "choose one of: reference, ");
+  for (const char* verb : {"conformance --filter RING-001", "worlds --seeds 1", "host -- true"}) {
+    std::string words(verb);
+    words.insert(words.find(' '), " --xen 2.0");
+    expect_error(words, "there is no Xen \"2.0\"; choose one of: 3.4, 4.0, ");
+  }
   expect_error("rules show ring-8", "did you mean RING-");
   expect_error("rules list 'NOSUCH-*'", "no rule matches");
   expect_error("all --samples nowhere", "nowhere");
@@ -96,6 +101,26 @@ TEST_F(CliTest, ReportsAreWrittenWhole) {
   EXPECT_NE(read(folder_ / "out.json").find("\"seed\": 7"), std::string::npos);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2);
   expect_error("conformance --filter RING-001 --json nowhere/out.json", "can't write nowhere/");
+}
+
+TEST_F(CliTest, TheXenIsChosen) {
+  const Ended newest = run("conformance --filter 'EVTCHN-00[23]'");
+  EXPECT_EQ(newest.code, 0) << newest.text;
+  EXPECT_TRUE(newest.says("Xen 4.17")) << newest.text;
+  const Ended oldest = run("conformance --filter 'EVTCHN-00[23]' --xen 3.4 --json out.json");
+  EXPECT_EQ(oldest.code, 0) << oldest.text;
+  EXPECT_TRUE(oldest.says("Xen 3.4")) << oldest.text;
+  EXPECT_TRUE(oldest.says("needs Xen 4.4 or later, this is 3.4")) << oldest.text;
+  EXPECT_NE(read(folder_ / "out.json").find("\"xen\": \"3.4\""), std::string::npos);
+  const auto digest = [&](const std::string& release) {
+    const Ended worlds = run("worlds --seeds 1..3 --xen " + release);
+    EXPECT_EQ(worlds.code, 0) << worlds.text;
+    const size_t at = worlds.text.find("digest ");
+    EXPECT_NE(at, std::string::npos) << worlds.text;
+    return worlds.text.substr(at, worlds.text.find('\n', at) - at);
+  };
+  EXPECT_EQ(digest("3.4"), digest("3.4"));
+  EXPECT_NE(digest("3.4"), digest("4.17"));
 }
 
 TEST_F(CliTest, BadCaptures) {

@@ -9,6 +9,7 @@
 #include "conformance/report/terminal.hpp"
 #include "conformance/rig/options.hpp"
 #include "conformance/rig/profiles.hpp"
+#include "conformance/rig/xen.hpp"
 #include "conformance/runner/isolation.hpp"
 
 namespace ringside::conformance {
@@ -59,6 +60,7 @@ void print_trouble(const TestRecord& record, const RunReport& report) {
 
 RunReport run_conformance(const ConformanceRequest& request) {
   require_profile(options().backend);
+  require_chosen_xen();
   if (!request.junit.empty()) require_writable(request.junit);
   if (!request.json.empty()) require_writable(request.json);
   std::vector<TestCase> tests;
@@ -73,6 +75,7 @@ RunReport run_conformance(const ConformanceRequest& request) {
   RunReport report;
   report.seed = options().seed;
   report.backend = options().backend;
+  report.xen = options().xen;
   report.filter = request.filter;
   const auto start = std::chrono::steady_clock::now();
   Progress progress;
@@ -98,9 +101,10 @@ void print_table(const RunReport& report) {
   fmt::print("\nRules by family\n{}", family_table(by_family(report, Catalogue::embedded())));
   fmt::print(
       "\n{} tests: {} passed, {} failed, {} crashed, {} errors, {} skipped; seed {}, "
-      "back end {}, {:.1f} s\n",
+      "back end {}, Xen {}, {:.1f} s\n",
       report.records.size(), counts[0], counts[3], counts[4], counts[2], counts[1], report.seed,
-      report.backend, report.seconds);
+      report.backend, report.xen.empty() ? sim::xen_profiles().back().name : report.xen,
+      report.seconds);
 }
 
 void add_conformance(CLI::App& app, Action& action) {
@@ -110,6 +114,7 @@ void add_conformance(CLI::App& app, Action& action) {
                    "Glob over rule ids (NETIF-TX-*) or test names (RING_*)");
   verb->add_option("--backend", options().backend, "Profile of the back ends")
       ->capture_default_str();
+  verb->add_option("--xen", options().xen, "Release of Xen: 3.4, 4.0 ... (default: the newest)");
   verb->add_option("--seed", options().seed, "Which world")->capture_default_str();
   verb->add_option("--junit", request->junit, "Write a JUnit report here");
   verb->add_option("--json", request->json, "Write a JSON report here");

@@ -83,6 +83,7 @@ int run_command(const std::vector<std::string>& command, const StoreService& sto
 }
 
 Outcome run_host(const HostRequest& request) {
+  require_chosen_xen();
   Host host({.threaded = true});
   std::vector<sim::DomainId> guests;
   for (unsigned i = 1; i <= request.domains; ++i) {
@@ -120,6 +121,7 @@ void add_host(CLI::App& app, Action& action) {
   verb->add_option("--domains", request->domains, "How many guests besides dom0")
       ->check(CLI::Range(0u, kMostDomains))
       ->capture_default_str();
+  verb->add_option("--xen", options().xen, "Release of Xen: 3.4, 4.0 ... (default: the newest)");
   verb->add_option("COMMAND", request->command, "What to run, and its arguments, after --")
       ->required();
   verb->callback([&action, request] { action = [request] { return run_host(*request); }; });

@@ -56,6 +56,13 @@ TEST_F(HostTest, TheDomainsAreThere) {
   EXPECT_EQ(run("--domains 2 -- xenstore-read /local/domain/2/name").text, "guest2\n");
 }
 
+TEST_F(HostTest, AnOldXenServesTheStoreToo) {
+  const Ended read = run("--xen 3.4 -- xenstore-read /local/domain/1/name");
+  EXPECT_EQ(read.code, 0) << read.text;
+  EXPECT_EQ(read.text, "guest1\n");
+  EXPECT_NE(run("--xen 3.4 -- xenstore-exists /local/domain/1/console/port").code, 0);
+}
+
 TEST_F(HostTest, RealToolsWork) {
   const Ended ended =
       run("-- sh -ec 'xenstore-write /t/a one /t/b two; xenstore-read /t/a; xenstore-exists /t/b;"

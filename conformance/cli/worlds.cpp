@@ -9,6 +9,8 @@
 #include "conformance/report/output_file.hpp"
 #include "conformance/report/run_report.hpp"
 #include "conformance/report/terminal.hpp"
+#include "conformance/rig/options.hpp"
+#include "conformance/rig/xen.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -222,6 +224,7 @@ Outcome run_call_sites(const CampaignOptions& options) {
 }
 
 Outcome run_worlds(WorldsRequest& request) {
+  require_chosen_xen();
   parse_seeds(request.seeds, request.options);
   if (request.call_sites) return run_call_sites(request.options);
   parse_faults(request.faults, request.options);
@@ -265,6 +268,8 @@ void add_worlds(CLI::App& app, Action& action) {
                    "all, none, kinds to draw from (event-lost,backend-crash), or a whole plan as "
                    "a failure prints it")
       ->capture_default_str();
+  verb->add_option("--xen", options().xen,
+                   "Release of Xen for all worlds: 3.4, 4.0 ... (default: drawn from the seed)");
   verb->add_option("--minutes", request->minutes, "Begin no world after so many minutes");
   verb->add_option("--jobs", request->options.jobs, "Worker processes")->capture_default_str();
   verb->add_option("--timeout", request->options.timeout_seconds,

@@ -5,6 +5,7 @@
 
 #include "conformance/rig/migration.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
+#include "sim/machine/profiles.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -12,17 +13,9 @@ namespace {
 using xenbus::Access;
 using xenbus::GrantRef;
 
-sim::MachineConfig modern() { return {}; }
-/// As Xen 3.4: bitmaps, the callback line, version 1 tables, and a small one at that.
+/// Bitmaps, the callback line, version 1 tables, and small ones at that; another clock.
 sim::MachineConfig ancient() {
-  sim::MachineConfig config;
-  config.xen_version = 3 << 16 | 4;
-  config.fifo_events = false;
-  config.upcall_vector = false;
-  config.physmap_batch = false;
-  config.max_grant_version = 1;
-  config.grant_versions = false;
-  config.grant_swap = false;
+  sim::MachineConfig config = sim::on_xen(*sim::find_xen_profile("3.4"));
   config.max_grant_frames = 4;
   config.clock = {.tsc_khz = 1'000'000, .tsc_at_start = 5, .started = 1'600'000'000};
   return config;
@@ -88,7 +81,7 @@ class MigrationTest : public testing::Test {
   void fired() { ++fires_; }
 
  protected:
-  Host home_{HostConfig{.machine = modern()}};
+  Host home_{HostConfig{.machine = sim::on_xen(*sim::find_xen_profile("4.17"))}};
   Host abroad_{home_, ancient()};
   DriverGuest guest_{home_, {.vcpus = 2}};
   platform::Box<xenbus::SuspendAgent> agent_;

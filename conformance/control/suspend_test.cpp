@@ -109,7 +109,8 @@ TEST_F(SuspendTest, CONTROL_003_ACancelledSuspendChangesNothing) {
   guest_.run([&] {
     early = *guest_.bus().suspend().add(SuspendPhase::kEarly, fired);
     late = *guest_.bus().suspend().add(SuspendPhase::kLate, fired);
-    channel = *guest_.services().events.open_unbound(0, {[](void*) {}, nullptr}, 1);
+    channel = *guest_.services().events.open_unbound(0, {[](void*) {}, nullptr},
+                                                     guest_.bus().events().cpus() - 1);
     cache = *guest_.services().grants.create_cache("kept", 1, 4);
     page = *guest_.platform().allocate_page();
     ref = *cache->permit(0, page.frame, xenbus::Access::kReadWrite);
@@ -181,6 +182,7 @@ TEST_F(SuspendTest, CONTROL_004_EarlyCallbacksRunAloneThenLateOnesBothInOrder) {
 
 TEST_F(SuspendTest, CONTROL_005_GrantsAndChannelsOfTheFormerDomainAreLostAndHarmless) {
   start_agent();
+  const unsigned cpus = guest_.bus().events().cpus();
   Owned<xenbus::GrantCache> cache;
   std::vector<Owned<xenbus::EventChannel>> lost;
   platform::Page page;
@@ -189,7 +191,7 @@ TEST_F(SuspendTest, CONTROL_005_GrantsAndChannelsOfTheFormerDomainAreLostAndHarm
     cache = *guest_.services().grants.create_cache("moving", 1, 600);
     page = *guest_.platform().allocate_page();
     ref = *cache->permit(0, page.frame, xenbus::Access::kReadWrite);
-    for (unsigned cpu = 0; cpu < 3; ++cpu) {
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
       lost.push_back(*guest_.services().events.open_unbound(0, {[](void*) {}, nullptr}, cpu));
     }
   });
@@ -198,7 +200,7 @@ TEST_F(SuspendTest, CONTROL_005_GrantsAndChannelsOfTheFormerDomainAreLostAndHarm
   EXPECT_NE(host_.machine().dom0().grants().map(guest_.domid(), ref, false).status, GNTST_okay);
   std::vector<Owned<xenbus::EventChannel>> fresh;
   guest_.run([&] {
-    for (unsigned cpu = 0; cpu < 3; ++cpu) {
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
       fresh.push_back(
           *guest_.services().events.open_unbound(0, Delegate::to<&SuspendTest::fired>(*this), cpu));
     }
@@ -219,7 +221,7 @@ TEST_F(SuspendTest, CONTROL_005_GrantsAndChannelsOfTheFormerDomainAreLostAndHarm
     ASSERT_GT(port, 0);
     EXPECT_EQ(dom0.send(static_cast<sim::Port>(port)), 0);
   }
-  host_.require("an event on each CPU", [&] { return fires_ >= 3; });
+  host_.require("an event on each CPU", [&] { return fires_ >= static_cast<int>(cpus); });
   const sim::GrantMap map = host_.machine().dom0().grants().map(guest_.domid(), ref, false);
   EXPECT_EQ(map.status, GNTST_okay);
   host_.machine().dom0().grants().unmap(map.handle);

@@ -10,6 +10,7 @@
 #include "conformance/worlds/disk_life.hpp"
 #include "conformance/worlds/net_life.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
+#include "sim/machine/profiles.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -36,9 +37,8 @@ HostConfig host_config(uint64_t seed) {
 
 /// Another Xen than the first host's, drawn from the seed.
 sim::MachineConfig other_xen(sim::Random& random) {
-  sim::MachineConfig config = host_config(0).machine;
-  config.fifo_events = random.chance(0.5);
-  config.upcall_vector = random.chance(0.5);
+  const auto profiles = sim::xen_profiles();
+  sim::MachineConfig config = sim::on_xen(profiles[random.below(profiles.size())]);
   config.max_grant_frames = 8;
   config.clock.tsc_khz = 1'000'000 + random.below(3'000'000);
   return config;

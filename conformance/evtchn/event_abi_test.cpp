@@ -70,6 +70,7 @@ void expect_alive(Host& host, DriverGuest& guest) {
 }
 
 TEST(EventAbiTest, EVTCHN_002_PortsBeyondTwoLevelsCanBeUsed) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   HostConfig config;
   config.machine.max_ports = 8192;
   Host host(config);
@@ -96,6 +97,7 @@ TEST(EventAbiTest, EVTCHN_002_PortsBeyondTwoLevelsCanBeUsed) {
 }
 
 TEST(EventAbiTest, EVTCHN_002_APortNobodyOpenedIsMasked) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   Host host;
   DriverGuest guest(host);
   ASSERT_TRUE(guest.bus().events().uses_fifo());
@@ -115,6 +117,7 @@ TEST(EventAbiTest, ASettingChoosesTwoLevels) {
 }
 
 TEST(EventAbiTest, WhatAnEarlierDriverLeftInForceIsUndone) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   Host host;
   OtherXen xen;
   xen.at_first = [](sim::Guest& guest) {
@@ -133,6 +136,7 @@ TEST(EventAbiTest, WhatAnEarlierDriverLeftInForceIsUndone) {
 /// Half of the CPUs have a control block when Xen says no: only a reset gets them out of FIFO,
 /// and the store's and the console's ports with them.
 TEST(EventAbiTest, AFifoThatFailsHalfwayFallsBackWithStoreAndConsoleBoundAgain) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   Host host;
   OtherXen xen;
   xen.answer = [](uint64_t command, uint64_t argument) -> std::optional<int64_t> {
@@ -150,6 +154,7 @@ TEST(EventAbiTest, AFifoThatFailsHalfwayFallsBackWithStoreAndConsoleBoundAgain) 
 }
 
 TEST(EventAbiTest, ALeavingDriverTakesItsPagesBackAndAnotherCanStart) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   Host host;
   DriverGuest guest(host);
   EXPECT_EQ(guest.shut_down(), std::vector<std::string>{});
@@ -165,6 +170,7 @@ TEST(EventAbiTest, ALeavingDriverTakesItsPagesBackAndAnotherCanStart) {
 }
 
 TEST(EventAbiTest, AMigrationMayTakeTheAbiAwayAndBringItBack) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kFifoEvents)) GTEST_SKIP() << *why;
   Host host;
   OtherXen xen;
   bool old = false;
@@ -207,6 +213,7 @@ TEST(EventUpcallTest, ASettingChoosesTheLine) {
 }
 
 TEST(EventUpcallTest, EachCpuHasItsVector) {
+  if (const auto why = chosen_xen_lacks(sim::XenFeature::kUpcallVector)) GTEST_SKIP() << *why;
   Host host;
   DriverGuest guest(host, {.vcpus = 4});
   EXPECT_EQ(guest.bus().events().cpus(), 4u);

@@ -74,8 +74,8 @@ RuleResult RunReport::result_of(const Rule& rule) const {
 }
 
 std::string RunReport::replay_command(const TestCase& test) const {
-  return fmt::format("ringside conformance --filter '{}' --backend {} --seed {}", test.full_name(),
-                     backend, seed);
+  return fmt::format("ringside conformance --filter '{}' --backend {} --seed {}{}",
+                     test.full_name(), backend, seed, xen.empty() ? "" : " --xen " + xen);
 }
 
 std::vector<FamilyRow> by_family(const RunReport& report, const Catalogue& catalogue) {
@@ -132,6 +132,7 @@ std::string to_json(const RunReport& report, const Catalogue& catalogue) {
   const json all = {{"outcome", to_string(report.outcome())},
                     {"seed", report.seed},
                     {"backend", report.backend},
+                    {"xen", report.xen},
                     {"filter", report.filter},
                     {"seconds", report.seconds},
                     {"tests", tests},

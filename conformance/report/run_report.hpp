@@ -28,6 +28,7 @@ struct RunReport {
   std::vector<TestRecord> records;
   uint64_t seed = 0;
   std::string backend;
+  std::string xen;  ///< empty: the newest
   std::string filter = "*";
   double seconds = 0;
 

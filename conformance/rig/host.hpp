@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conformance/rig/options.hpp"
+#include "conformance/rig/xen.hpp"
 #include "sim/machine/machine.hpp"
 #include "sim/toolstack/toolstack.hpp"
 #include "sim/world/world.hpp"
@@ -30,7 +31,7 @@ class Stuck : public std::runtime_error {
 struct HostConfig {
   uint64_t seed = options().seed;
   bool threaded = false;  ///< real threads and time instead of one seeded world
-  sim::MachineConfig machine{};
+  sim::MachineConfig machine = machine_of_chosen_xen();
 };
 
 /// A whole simulated Xen host: world, machine, xenstored and toolstack.

@@ -259,8 +259,10 @@ HostConfig host_config(uint64_t seed) {
   config.machine.max_grant_frames = 16;
   config.machine.max_ports = 64;
   sim::Random random(seed ^ 0xab1e5);
-  config.machine.fifo_events = random.below(3) != 0;
-  config.machine.upcall_vector = random.below(4) != 0;
+  const auto drawn = random.below(sim::xen_profiles().size());
+  if (options().xen.empty()) {
+    config.machine = sim::on_xen(sim::xen_profiles()[drawn], config.machine);
+  }
   return config;
 }
 

@@ -5,6 +5,7 @@
 
 #include "conformance/rig/driver_guest.hpp"
 #include "conformance/rig/migration.hpp"
+#include "conformance/rig/xen.hpp"
 #include "protocols/xenbus/interfaces/console.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
 #include "sim/toolstack/console_end.hpp"
@@ -17,6 +18,9 @@ using xenbus::Console;
 /// A guest's console, and its daemon's end.
 class ConsoleTest : public testing::Test {
  protected:
+  void SetUp() override {
+    if (const auto why = chosen_xen_lacks(sim::XenFeature::kConsole)) GTEST_SKIP() << *why;
+  }
   ~ConsoleTest() override {
     guest_.run([this] {
       wakeup_ = {};

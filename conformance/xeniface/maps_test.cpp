@@ -22,6 +22,9 @@ class IfaceMapsTest : public IfaceTest {
     }
     peer_.grants().permit(kFirst + kPages, guest_.domid(), gfns_[0], true);
   }
+  void SetUp() override {
+    if (const auto why = chosen_xen_lacks(sim::XenFeature::kGrantMaps)) GTEST_SKIP() << *why;
+  }
   ~IfaceMapsTest() override {
     take_down();
     EXPECT_EQ(in_use(), 0u) << "everything is unmapped in the end";

@@ -21,6 +21,7 @@ Domain::Domain(Machine& machine, DomainId id, DomainConfig config)
     : machine_(machine),
       id_(id),
       config_(std::move(config)),
+      created_(machine.world().now()),
       max_pages_(config_.max_pages),
       memory_gfns_(sim::memory_gfns(config_)),
       total_gfns_(memory_gfns_ + kHoles),
@@ -275,6 +276,11 @@ std::optional<MachineFrame> Domain::machine_frame(uint64_t gfn) const {
   return frame;
 }
 
+bool Domain::has_memory(uint64_t gfn) const {
+  const std::lock_guard lock(mutex_);
+  return gfn < total_gfns_ && (slots_[gfn].unbacked || slots_[gfn].frame.load() != 0);
+}
+
 uint64_t Domain::gfn_of(MachineFrame frame) const {
   for (uint64_t gfn = 0; gfn < total_gfns_; ++gfn) {
     if (slots_[gfn].frame.load() == frame) return gfn;
@@ -300,46 +306,12 @@ bool Domain::move_vcpu_info(unsigned vcpu, uint64_t gfn, uint32_t offset) {
   return true;
 }
 
-std::optional<unsigned> Domain::shutdown_reason() const {
-  const int reason = shutdown_reason_.load();
-  if (reason < 0) return std::nullopt;
-  return static_cast<unsigned>(reason);
-}
-
-void Domain::set_shutdown(unsigned reason) {
-  shutdown_reason_.store(static_cast<int>(reason));
-  machine_.dom0().events().raise_virq(VIRQ_DOM_EXC);
-}
-
-int64_t Domain::suspend() {
-  resume_answer_.store(-1);
-  Actor* self = Actor::current();
-  suspended_.store(self);
-  set_shutdown(SHUTDOWN_suspend);
-  if (self == nullptr) return 0;
-  self->wait([this] { return resume_answer_.load() >= 0; });
-  return resume_answer_.load();
-}
-
-void Domain::resume(int64_t answer) {
-  shutdown_reason_.store(-1);
-  resume_answer_.store(answer);
-  if (Actor* waiter = suspended_.exchange(nullptr)) waiter->wake();
-}
-
 void Domain::tell_time(int64_t offset) {
   const HostClock& clock = machine_.config().clock;
   for (unsigned vcpu = 0; vcpu < config_.vcpus; ++vcpu) {
     clock.write_system_time(vcpu_info(vcpu).time, machine_.world().now());
   }
   clock.write_wall_clock(*shared_info_, offset);
-}
-
-void Domain::pause() { pauses_.fetch_add(1); }
-
-void Domain::unpause() {
-  pauses_.fetch_sub(1);
-  for (unsigned vcpu = 0; vcpu < config_.vcpus; ++vcpu) kick(vcpu);
 }
 
 void Domain::take_memory(Domain& from) {
@@ -380,12 +352,6 @@ void Domain::move_guest(Domain& to) {
   if (mover) mover(to);
 }
 
-void Domain::set_runner(unsigned vcpu, Actor* actor) { runners_[vcpu].store(actor); }
-
-void Domain::kick(unsigned vcpu) {
-  if (Actor* runner = runners_[vcpu].load()) runner->wake();
-}
-
 void Domain::set_auditor(std::function<void(std::vector<std::string>&)> auditor) {
   const std::lock_guard lock(mutex_);
   auditor_ = std::move(auditor);
@@ -402,6 +368,7 @@ void Domain::audit(std::vector<std::string>& findings) {
 
 void Domain::destroy() {
   dying_.store(true);
+  machine_.timers().stop_all(id_);
   events_->reset();
   grants_->unmap_all();
   {

@@ -53,6 +53,12 @@ class Domain {
   DomainId id() const { return id_; }
   const std::string& name() const { return config_.name; }
   unsigned vcpus() const { return config_.vcpus; }
+  /// Runs in hardware's virtual machine; dom0 does not.
+  bool hvm() const { return id_ != 0; }
+  /// Its UUID, for a toolstack to set.
+  std::array<uint8_t, 16> handle() const { return handle_; }
+  void set_handle(const std::array<uint8_t, 16>& handle) { handle_ = handle; }
+  Nanoseconds created() const { return created_; }
   bool dying() const { return dying_.load(std::memory_order_acquire); }
 
   // --- the guest kernel's pages ---------------------------------------------------------
@@ -90,6 +96,8 @@ class Domain {
   std::vector<E820Entry> memory_map() const;
   void set_memory_map(std::vector<E820Entry> map);
   std::optional<MachineFrame> machine_frame(uint64_t gfn) const;
+  /// Also a page that has no frame yet.
+  bool has_memory(uint64_t gfn) const;
   /// The frame number behind which `frame` is, or kNoFrame.
   uint64_t gfn_of(MachineFrame frame) const;
   /// Where the simulator sees the page; nullptr when nothing is behind `gfn`.
@@ -112,13 +120,17 @@ class Domain {
   vcpu_info_t& vcpu_info(unsigned vcpu) const { return *vcpu_info_[vcpu].load(); }
   /// VCPUOP_register_vcpu_info. False when there is no such page or the place straddles it.
   bool move_vcpu_info(unsigned vcpu, uint64_t gfn, uint32_t offset);
+  bool vcpu_info_moved(unsigned vcpu) const {
+    return &vcpu_info(vcpu) != &shared_info_->vcpu_info[vcpu];
+  }
 
   /// By HVM_PARAM_* index; precondition: index < HVM_NR_PARAMS.
   uint64_t hvm_param(uint32_t index) const { return hvm_params_[index].load(); }
   void set_hvm_param(uint32_t index, uint64_t value) { hvm_params_[index].store(value); }
   std::optional<unsigned> shutdown_reason() const;
-  /// Also tells dom0 (VIRQ_DOM_EXC).
+  /// Also tells dom0 (VIRQ_DOM_EXC). Of several reasons the first counts, or what was latched.
   void set_shutdown(unsigned reason);
+  void latch_shutdown(unsigned reason);
   /// SCHEDOP_shutdown with SHUTDOWN_suspend: the calling vCPU stops until resume(), and gets
   /// what that says. Outside the actors it returns 0 at once.
   int64_t suspend();
@@ -136,6 +148,17 @@ class Domain {
   /// What answers on the domain's I/O ports; null for nothing. It must outlive its use.
   PortDevice* port_device() const { return port_device_.load(); }
   void set_port_device(PortDevice* device) { port_device_.store(device); }
+
+  // --- timers ---------------------------------------------------------------------------
+  static constexpr unsigned kWatchdogs = 2;
+  /// SCHEDOP_watchdog: the new one's id, counted from 1, or 0 when all are in use.
+  unsigned start_watchdog(Nanoseconds timeout);
+  /// Starts it anew, or with 0 ends it; false when it is not in use. Precondition: a valid id.
+  bool set_watchdog(unsigned id, Nanoseconds timeout);
+  /// VIRQ_TIMER to the vCPU each `period`; 0: no more.
+  void set_periodic_timer(unsigned vcpu, Nanoseconds period);
+  /// VIRQ_TIMER to the vCPU once; kForever: not any more.
+  void set_single_timer(unsigned vcpu, Nanoseconds when);
 
   // --- restore --------------------------------------------------------------------------
   /// Takes over all memory of `from` at the same frame numbers; Xen's own frames stay behind.
@@ -178,14 +201,17 @@ class Domain {
   void drop_spare(size_t count);
   void forget_spare(uint64_t gfn);
   bool ask_for_spare(size_t count);
+  void arm_watchdog(unsigned id, Nanoseconds timeout);
 
   Machine& machine_;
   DomainId id_;
   DomainConfig config_;
+  const Nanoseconds created_;
+  std::array<uint8_t, 16> handle_{};
   std::atomic<bool> dying_{false};
   std::atomic<uint32_t> populated_{0};
 
-  mutable std::mutex mutex_;  // the free lists below, changes of slots_, auditor_
+  mutable std::mutex mutex_;  // the free lists below, changes of slots_, auditor_, watchdogs_
   std::atomic<uint32_t> max_pages_;
   uint64_t memory_gfns_;
   uint64_t total_gfns_;
@@ -198,6 +224,7 @@ class Domain {
   std::vector<std::pair<uint64_t, uint32_t>> free_holes_;
   std::function<void(std::vector<std::string>&)> auditor_;
   std::vector<std::string> misuses_;
+  std::array<bool, kWatchdogs> watchdogs_{};  // in use
 
   MachineFrame shared_info_frame_;
   shared_info_t* shared_info_;
@@ -205,7 +232,8 @@ class Domain {
   std::unique_ptr<std::atomic<Actor*>[]> runners_;
   std::array<std::atomic<uint64_t>, HVM_NR_PARAMS> hvm_params_{};
   std::unique_ptr<std::atomic<uint8_t>[]> upcall_vectors_;
-  std::atomic<int> shutdown_reason_{-1};
+  std::atomic<int> shutdown_code_{-1};    // what it will be
+  std::atomic<int> shutdown_reason_{-1};  // what it is
   std::atomic<int64_t> resume_answer_{-1};
   std::atomic<Actor*> suspended_{nullptr};
   std::atomic<unsigned> pauses_{0};

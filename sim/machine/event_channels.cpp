@@ -161,15 +161,20 @@ void EventChannels::set_pending(Port port) {
   if (was_pending && fifo() == nullptr) return;
   if (verdict == EventGate::Verdict::kSilent) return;
   if (!masked(port)) deliver(port);
-  if (!was_pending && pollers.load() > 0) {
-    for (unsigned vcpu = 0; vcpu < owner_.vcpus(); ++vcpu) owner_.kick(vcpu);
-  }
+  if (!was_pending) wake_pollers();
+}
+
+void EventChannels::wake_pollers() {
+  if (pollers.load() == 0) return;
+  poller_wakes.fetch_add(1);
+  for (unsigned vcpu = 0; vcpu < owner_.vcpus(); ++vcpu) owner_.kick(vcpu);
 }
 
 void EventChannels::deliver_late(Port port) {
   if (!open(port)) return;
-  (void)mark_pending(port);
+  const bool was_pending = mark_pending(port);
   if (!masked(port)) deliver(port);
+  if (!was_pending) wake_pollers();
 }
 
 void EventChannels::deliver(Port port) {

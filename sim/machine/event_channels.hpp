@@ -91,6 +91,8 @@ class EventChannels {
   void route(Port port, EventSink* sink);
   /// Who may be asleep in SCHEDOP_poll; counted so that senders needn't look otherwise.
   std::atomic<uint32_t> pollers{0};
+  /// Changes with each event that may end a poll, while there are pollers.
+  std::atomic<uint64_t> poller_wakes{0};
 
   void audit(std::vector<std::string>& findings) const;
 
@@ -120,6 +122,7 @@ class EventChannels {
   void set_pending(Port port);
   bool mark_pending(Port port);  ///< tells whether it was
   void deliver(Port port);
+  void wake_pollers();
   /// Null under the two-level ABI.
   FifoEvents* fifo() const { return fifo_in_use_.load(); }
 

@@ -114,14 +114,17 @@ void swap(const Caller& caller, gnttab_swap_grant_ref_t& op) {
 /// XENMAPSPACE_grant_table) and cache_flush.
 bool exists(const Caller& caller, unsigned command) {
   const MachineConfig& xen = caller.machine.config();
+  const auto allowed = [&](XenFeature feature) {
+    return !caller.domain.hvm() || caller.knows(feature);
+  };
   switch (command) {
     case GNTTABOP_query_size:
-    case GNTTABOP_setup_table:
+    case GNTTABOP_setup_table: return true;
     case GNTTABOP_copy:
     case GNTTABOP_map_grant_ref:
-    case GNTTABOP_unmap_grant_ref: return true;
-    case GNTTABOP_set_version:
-    case GNTTABOP_get_version: return xen.grant_versions;
+    case GNTTABOP_unmap_grant_ref: return allowed(XenFeature::kGrantMaps);
+    case GNTTABOP_set_version: return xen.grant_versions;
+    case GNTTABOP_get_version: return xen.grant_versions && allowed(XenFeature::kGrantVersionQuery);
     case GNTTABOP_swap_grant_ref: return xen.grant_swap;
     default: return false;
   }

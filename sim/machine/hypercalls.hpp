@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "sim/machine/machine.hpp"
+#include "sim/machine/profiles.hpp"
 #include "sim/machine/xen_errno.hpp"
 
 namespace ringside::sim {
@@ -14,6 +15,8 @@ struct Caller {
   unsigned vcpu;
 
   bool privileged() const { return domain.id() == 0; }
+  uint32_t xen_version() const { return machine.config().xen_version; }
+  bool knows(XenFeature feature) const { return has(xen_version(), feature); }
 };
 
 /// The domain a call is about: DOMID_SELF, the caller itself, or for a privileged caller any
@@ -33,6 +36,13 @@ template <typename T>
 bool accessible(const T* items, uint64_t count) {
   return count <= ~uint64_t{0} / sizeof(T) &&
          accessible(reinterpret_cast<uint64_t>(items), count * sizeof(T));
+}
+
+/// Calls `function` with the argument structure, which it may change; -EFAULT when there is none.
+template <typename Op, typename Function>
+int64_t with_argument(const Caller& caller, uint64_t argument, Function function) {
+  if (!accessible(argument, sizeof(Op))) return error(XEN_EFAULT);
+  return function(caller, *argument_at<Op>(argument));
 }
 
 int64_t grant_table_op(const Caller& caller, unsigned command, uint64_t argument, uint64_t count);

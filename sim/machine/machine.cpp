@@ -23,7 +23,8 @@ Machine::Machine(World& world, MachineConfig config, std::shared_ptr<FrameStore>
       config_(config),
       frames_(std::move(frames)),
       host_(host),
-      domains_(std::make_unique<std::atomic<Domain*>[]>(kMaxDomains)) {
+      domains_(std::make_unique<std::atomic<Domain*>[]>(kMaxDomains)),
+      timers_(world) {
   create_domain({.name = "dom0"});
   const std::lock_guard lock(registry_mutex);
   registry.push_back(this);

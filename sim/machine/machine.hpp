@@ -10,6 +10,7 @@
 #include "sim/machine/domain.hpp"
 #include "sim/machine/frames.hpp"
 #include "sim/machine/host_clock.hpp"
+#include "sim/machine/timers.hpp"
 #include "sim/world/world.hpp"
 
 namespace ringside::sim {
@@ -18,17 +19,20 @@ struct MachineConfig {
   uint32_t frames = 65536;             ///< machine memory, 256 MiB, touched lazily
   uint32_t max_grant_frames = 64;      ///< per domain; 512 version 1 entries each
   uint32_t max_maptrack_frames = 128;  ///< per domain; 256 maps of others' grants each
-  uint32_t max_grant_version = 2;      ///< as gnttab=max-ver; 1: no version 2 tables
-  bool grant_versions = true;          ///< GNTTABOP_set_version and _get_version exist
-  bool grant_swap = true;              ///< GNTTABOP_swap_grant_ref exists
   uint32_t max_ports = EventChannels::kTwoLevelPorts;
-  uint32_t xen_version = 4 << 16 | 17;
   bool direct_maps =
       false;  ///< libxengnttab reaches frames in place: fast, and unmap revokes nothing
-  bool upcall_vector = true;  ///< HVMOP_set_evtchn_upcall_vector exists
-  bool fifo_events = true;    ///< EVTCHNOP_init_control and its like exist
-  bool physmap_batch = true;  ///< XENMEM_add_to_physmap_batch exists
   HostClock clock{};
+
+  // What a release of Xen decides: on_xen() of profiles.hpp sets it all. Every difference that
+  // is not named here goes by the version.
+  uint32_t xen_version = 4 << 16 | 17;
+  uint32_t max_grant_version = 2;  ///< as gnttab=max-ver; 1: no version 2 tables
+  bool grant_versions = true;      ///< GNTTABOP_set_version and _get_version exist
+  bool grant_swap = true;          ///< GNTTABOP_swap_grant_ref exists
+  bool upcall_vector = true;       ///< HVMOP_set_evtchn_upcall_vector exists
+  bool fifo_events = true;         ///< EVTCHNOP_init_control and its like exist
+  bool physmap_batch = true;       ///< XENMEM_add_to_physmap_batch exists
 };
 
 /// A simulated Xen host: memory, domains, hypercalls. Domain 0 exists from the start and
@@ -75,6 +79,7 @@ class Machine {
   std::vector<std::string> audit();
   std::vector<std::string> audit(Domain& domain);
 
+  Timers& timers() { return timers_; }
   Trace& trace() { return world_.trace(); }
   /// Held while channels of two domains are joined or parted.
   std::mutex& event_mutex() { return event_mutex_; }
@@ -95,6 +100,7 @@ class Machine {
   std::vector<std::unique_ptr<Domain>> owned_;
   std::atomic<DomainId> count_{0};
   std::unique_ptr<std::atomic<Domain*>[]> domains_;
+  Timers timers_;  // goes first: it acts on domains
 };
 
 }  // namespace ringside::sim

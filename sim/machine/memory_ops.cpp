@@ -19,6 +19,7 @@ int64_t query(const Caller& caller, unsigned command, uint64_t argument) {
 
 /// As it was when the domain was started: what a toolstack set.
 int64_t memory_map(const Caller& caller, uint64_t argument) {
+  if (caller.domain.hvm() && !caller.knows(XenFeature::kMemoryMap)) return error(XEN_ENOSYS);
   if (!accessible(argument, sizeof(xen_memory_map_t))) return error(XEN_EFAULT);
   auto& op = *argument_at<xen_memory_map_t>(argument);
   const std::vector<E820Entry> map = caller.domain.memory_map();

@@ -58,6 +58,9 @@ int64_t add_to_physmap(const Caller& caller, const xen_add_to_physmap_t& op) {
   int64_t why = 0;
   Domain* domain = target_of(caller, op.domid, why);
   if (domain == nullptr) return why;
+  if (op.space == XENMAPSPACE_gmfn_range && !caller.knows(XenFeature::kGmfnRange)) {
+    return error(XEN_EINVAL);
+  }
   if (op.space != XENMAPSPACE_gmfn_range) return place(*domain, {op.space, op.idx, op.gpfn});
   for (uint64_t i = 0; i < op.size; ++i) {
     const int64_t result = place(*domain, {op.space, op.idx + i, op.gpfn + i});
@@ -94,21 +97,17 @@ int64_t remove_from_physmap(const Caller& caller, const xen_remove_from_physmap_
   return domain->displace(op.gpfn) ? 0 : error(XEN_ENOENT);
 }
 
-template <typename Op, typename Function>
-int64_t with(const Caller& caller, uint64_t argument, Function function) {
-  if (!accessible(argument, sizeof(Op))) return error(XEN_EFAULT);
-  return function(caller, *argument_at<Op>(argument));
-}
-
 }  // namespace
 
 int64_t physmap_op(const Caller& caller, unsigned command, uint64_t argument) {
   switch (command) {
-    case XENMEM_add_to_physmap: return with<xen_add_to_physmap_t>(caller, argument, add_to_physmap);
+    case XENMEM_add_to_physmap:
+      return with_argument<xen_add_to_physmap_t>(caller, argument, add_to_physmap);
     case XENMEM_add_to_physmap_batch:
-      return with<xen_add_to_physmap_batch_t>(caller, argument, add_to_physmap_batch);
+      return with_argument<xen_add_to_physmap_batch_t>(caller, argument, add_to_physmap_batch);
     case XENMEM_remove_from_physmap:
-      return with<xen_remove_from_physmap_t>(caller, argument, remove_from_physmap);
+      if (!caller.knows(XenFeature::kRemoveFromPhysmap)) return error(XEN_ENOSYS);
+      return with_argument<xen_remove_from_physmap_t>(caller, argument, remove_from_physmap);
     default: return error(XEN_ENOSYS);
   }
 }

@@ -40,6 +40,16 @@ std::string uuid(uint16_t domid) {
 
 }  // namespace
 
+std::array<uint8_t, 16> domain_handle(uint16_t domid) {
+  // As uuid() has it.
+  std::array<uint8_t, 16> handle{};
+  handle[6] = 0x40;
+  handle[8] = 0x80;
+  handle[14] = static_cast<uint8_t>(domid >> 8);
+  handle[15] = static_cast<uint8_t>(domid);
+  return handle;
+}
+
 std::string home_path(uint16_t domid) { return "/local/domain/" + std::to_string(domid); }
 
 std::string vm_path(uint16_t domid) { return "/vm/" + uuid(domid); }
@@ -103,9 +113,11 @@ DomainNodes domain_nodes(uint16_t domid, const GuestConfig& config, const Domain
                   {"console/limit", "1048576"},
                   {"console/type", "xenconsoled"},
                   {"console/output", "pty"},
-                  {"console/tty", ""},
-                  {"console/port", std::to_string(made.console_port)},
-                  {"console/ring-ref", std::to_string(made.console_gfn)}};
+                  {"console/tty", ""}};
+  if (made.console_port != 0) {
+    append(nodes.values, {{"console/port", std::to_string(made.console_port)},
+                          {"console/ring-ref", std::to_string(made.console_gfn)}});
+  }
   for (unsigned vcpu = 0; vcpu < config.vcpus; ++vcpu) {
     nodes.values.emplace_back("cpu/" + std::to_string(vcpu) + "/availability", "online");
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,11 +37,12 @@ struct DomainChannels {
   uint64_t store_gfn = 0;
   uint32_t store_port = 0;
   uint64_t console_gfn = 0;
-  uint32_t console_port = 0;
+  uint32_t console_port = 0;  ///< 0: it has no console
 };
 
 DomainNodes domain_nodes(uint16_t domid, const GuestConfig& config, const DomainChannels& made);
-/// /vm/<uuid>; the uuid is made of the domain's number, so that worlds replay.
+std::array<uint8_t, 16> domain_handle(uint16_t domid);
+/// /vm/<uuid>, of the handle; the uuid is made of the domain's number, so that worlds replay.
 std::string vm_path(uint16_t domid);
 std::string home_path(uint16_t domid);
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "sim/machine/machine.hpp"
+#include "sim/machine/profiles.hpp"
 #include "sim/toolstack/device_nodes.hpp"
 #include "sim/xenstore/xenstored.hpp"
 
@@ -102,7 +103,8 @@ Domain& Toolstack::create_domain(const GuestConfig& config) {
     throw std::runtime_error("no memory for the store and the console");
   }
   emulate(domain, config);
-  give_channels(domain, pages[0], pages[1], config);
+  // Without a console its page is the device model's.
+  give_channels(domain, pages[0], has_console() ? pages[1] : 0, config);
   return domain;
 }
 
@@ -112,11 +114,15 @@ void Toolstack::emulate(Domain& domain, const GuestConfig& config) {
   domain.set_port_device(device.get());
 }
 
+bool Toolstack::has_console() const {
+  return has(machine_.config().xen_version, XenFeature::kConsole);
+}
+
 void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
                               const GuestConfig& config) {
   const int64_t store_port = domain.events().alloc_unbound(0);
-  const int64_t console_port = domain.events().alloc_unbound(0);
-  if (store_port <= 0 || console_port <= 0) {
+  const int64_t console_port = has_console() ? domain.events().alloc_unbound(0) : 0;
+  if (store_port <= 0 || console_port < 0) {
     machine_.destroy_domain(domain.id());
     throw std::runtime_error("no event channel for the store and the console");
   }
@@ -124,10 +130,17 @@ void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t conso
                             static_cast<uint32_t>(console_port)};
   domain.set_hvm_param(HVM_PARAM_STORE_PFN, made.store_gfn);
   domain.set_hvm_param(HVM_PARAM_STORE_EVTCHN, made.store_port);
-  domain.set_hvm_param(HVM_PARAM_CONSOLE_PFN, made.console_gfn);
-  domain.set_hvm_param(HVM_PARAM_CONSOLE_EVTCHN, made.console_port);
-  domain.grants().permit(GNTTAB_RESERVED_XENSTORE, 0, made.store_gfn);
-  domain.grants().permit(GNTTAB_RESERVED_CONSOLE, 0, made.console_gfn);
+  if (has_console()) {
+    domain.set_hvm_param(HVM_PARAM_CONSOLE_PFN, made.console_gfn);
+    domain.set_hvm_param(HVM_PARAM_CONSOLE_EVTCHN, made.console_port);
+  }
+  if (has(machine_.config().xen_version, XenFeature::kReservedGrants)) {
+    domain.grants().permit(GNTTAB_RESERVED_XENSTORE, 0, made.store_gfn);
+    if (made.console_gfn != 0) {
+      domain.grants().permit(GNTTAB_RESERVED_CONSOLE, 0, made.console_gfn);
+    }
+  }
+  domain.set_handle(domain_handle(domain.id()));
 
   write_domain_nodes(domain.id(), config, made);
   if (!xenstored_.introduce(domain)) throw std::runtime_error("the store refused the domain");
@@ -162,9 +175,9 @@ Domain& Toolstack::receive(Toolstack& sender, uint16_t source, const GuestConfig
   sender.xenstored_.release(source);
   domain.take_memory(*from);
   const uint64_t store_gfn = from->hvm_param(HVM_PARAM_STORE_PFN);
-  const uint64_t console_gfn = from->hvm_param(HVM_PARAM_CONSOLE_PFN);
+  const uint64_t console_gfn = has_console() ? from->hvm_param(HVM_PARAM_CONSOLE_PFN) : 0;
   for (const uint64_t gfn : {store_gfn, console_gfn}) {
-    std::memset(domain.page_address(gfn), 0, kPageSize);
+    if (gfn != 0) std::memset(domain.page_address(gfn), 0, kPageSize);
   }
   emulate(domain, config);
   give_channels(domain, store_gfn, console_gfn, config);

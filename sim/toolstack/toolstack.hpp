@@ -104,6 +104,8 @@ class Toolstack {
 
  private:
   void emulate(Domain& domain, const GuestConfig& config);
+  bool has_console() const;
+  /// `console_gfn` is 0 where has_console() is not.
   void give_channels(Domain& domain, uint64_t store_gfn, uint64_t console_gfn,
                      const GuestConfig& config);
   void write_domain_nodes(uint16_t domid, const GuestConfig& config, const DomainChannels& made);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sim/machine/machine.hpp"
+#include "sim/machine/profiles.hpp"
 #include "sim/xenstore/xenstored.hpp"
 
 namespace ringside::sim {
@@ -34,8 +35,11 @@ class ToolstackTest : public testing::Test {
     return bytes.substr(std::min(bytes.size(), sizeof(header)));
   }
 
+  explicit ToolstackTest(std::string_view release = "4.17")
+      : machine_(*world_, on_xen(*find_xen_profile(release))) {}
+
   std::unique_ptr<World> world_ = World::deterministic(1);
-  Machine machine_{*world_};
+  Machine machine_;
   Xenstored xenstored_{machine_};
   Toolstack toolstack_{machine_, xenstored_};
 };
@@ -164,6 +168,39 @@ std::string digest_of(uint64_t seed, const char* name) {
 TEST(StoreTraceTest, EveryActionCountsForTheDigest) {
   EXPECT_EQ(digest_of(1, "a"), digest_of(1, "a"));
   EXPECT_NE(digest_of(1, "a"), digest_of(1, "b"));
+}
+
+class OldToolstackTest : public ToolstackTest {
+ protected:
+  OldToolstackTest() : ToolstackTest("3.4") {}
+};
+
+TEST_F(OldToolstackTest, AGuestHasAStoreWithoutAGrantAndNoConsole) {
+  Domain& guest = toolstack_.create_domain({.name = "old"});
+  EXPECT_EQ(ask(guest, XS_READ, std::string("name\0", 5)), "old");
+  guest.grants().grow(1);
+  EXPECT_EQ(guest.grants().entry(GNTTAB_RESERVED_XENSTORE).flags, 0);
+  EXPECT_EQ(guest.grants().entry(GNTTAB_RESERVED_CONSOLE).flags, 0);
+  EXPECT_EQ(guest.hvm_param(HVM_PARAM_CONSOLE_PFN), 0u);
+  EXPECT_FALSE(toolstack_.read("/local/domain/1/console/port"));
+  EXPECT_TRUE(toolstack_.read("/local/domain/1/store/port"));
+  const uint32_t used = machine_.frames().used();
+  toolstack_.destroy_domain(guest.id());
+  EXPECT_LT(machine_.frames().used(), used) << "the daemon has let go of its page";
+  EXPECT_EQ(machine_.audit().size(), 1u) << "the daemon's own port";
+}
+
+TEST_F(ToolstackTest, TheHandleIsTheUuidInTheStore) {
+  Domain& guest = toolstack_.create_domain();
+  std::string text;
+  for (const uint8_t byte : guest.handle()) {
+    char two[3];
+    std::snprintf(two, sizeof(two), "%02x", byte);
+    text += two;
+  }
+  std::string uuid = toolstack_.read("/local/domain/1/vm").value_or("").substr(4);
+  std::erase(uuid, '-');
+  EXPECT_EQ(text, uuid);
 }
 
 }  // namespace

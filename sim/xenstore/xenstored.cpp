@@ -4,10 +4,12 @@
 #include <cerrno>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "sim/machine/machine.hpp"
+#include "sim/machine/profiles.hpp"
 #include "sim/xenstore/ring_connection.hpp"
 
 namespace ringside::sim {
@@ -31,8 +33,14 @@ Directory& directory() {
 
 /// All rings in service; their lock comes before the server's.
 struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
+  /// The domain's page while it is served.
+  struct Held {
+    MachineFrame frame = 0;
+    bool granted = false;  // or mapped as a control domain may
+    uint32_t handle = 0;   // of the grant's map
+  };
   struct Ring {
-    uint32_t grant;
+    Held page;
     Port port;
     std::unique_ptr<RingConnection> connection;
     bool shutdown_told = false;
@@ -55,20 +63,20 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     if (Actor* actor = daemon_.actor_.load()) actor->wake();
   }
 
-  int introduce(DomainId domain, uint64_t, uint32_t port) override {
+  int introduce(DomainId domain, uint64_t gfn, uint32_t port) override {
     const std::lock_guard lock(mutex_);
     drop(domain);
     Domain& dom0 = daemon_.machine_.dom0();
-    const GrantMap map = dom0.grants().map(domain, GNTTAB_RESERVED_XENSTORE, false);
-    if (map.status != GNTST_okay) return EINVAL;
+    const auto page = hold(domain, gfn);
+    if (!page) return EINVAL;
     const int64_t local = dom0.events().bind_interdomain(domain, port);
     if (local <= 0) {
-      dom0.grants().unmap(map.handle);
+      let_go(*page);
       return EINVAL;
     }
-    std::byte* page = daemon_.machine_.frames().address(map.frame);
-    Ring ring{map.handle, static_cast<Port>(local),
-              std::make_unique<RingConnection>(daemon_.server_, domain, page)};
+    std::byte* address = daemon_.machine_.frames().address(page->frame);
+    Ring ring{*page, static_cast<Port>(local),
+              std::make_unique<RingConnection>(daemon_.server_, domain, address)};
     daemon_.server_.on_output(*ring.connection->connection(), [this] { raise(0); });
     dom0.events().route(ring.port, this);
     rings_.emplace(domain, std::move(ring));
@@ -130,12 +138,35 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     events.close(port);
   }
 
+  /// By the grant for it, or on a Xen whose toolstack makes none by its number.
+  std::optional<Held> hold(DomainId id, uint64_t gfn) {
+    Machine& machine = daemon_.machine_;
+    if (has(machine.config().xen_version, XenFeature::kReservedGrants)) {
+      const GrantMap map = machine.dom0().grants().map(id, GNTTAB_RESERVED_XENSTORE, false);
+      if (map.status != GNTST_okay) return std::nullopt;
+      return Held{map.frame, true, map.handle};
+    }
+    const Domain* domain = machine.find(id);
+    const auto frame = domain == nullptr ? std::nullopt : domain->machine_frame(gfn);
+    if (!frame) return std::nullopt;
+    machine.frames().pin(*frame);
+    return Held{*frame};
+  }
+
+  void let_go(const Held& page) {
+    if (page.granted) {
+      daemon_.machine_.dom0().grants().unmap(page.handle);
+    } else {
+      daemon_.machine_.frames().unpin(page.frame);
+    }
+  }
+
   void drop(DomainId domain) {
     const auto found = rings_.find(domain);
     if (found == rings_.end()) return;
     close(found->second.port);
     found->second.connection.reset();
-    daemon_.machine_.dom0().grants().unmap(found->second.grant);
+    let_go(found->second.page);
     rings_.erase(found);
   }
 
