@@ -120,8 +120,9 @@ TEST(TimeScale, TIME_002_NoHighBitsAreLost) {
   EXPECT_EQ(xenbus::scale_ticks(1'000, kHalf, -1), 250u);
   constexpr uint64_t kYears = uint64_t{1} << 62;
   EXPECT_EQ(xenbus::scale_ticks(kYears, kHalf, 0), kYears / 2);
+  __extension__ using Wide = unsigned __int128;
   EXPECT_EQ(xenbus::scale_ticks(kYears + 7, 0xffffffff, 0),
-            static_cast<uint64_t>(static_cast<unsigned __int128>(kYears + 7) * 0xffffffff >> 32));
+            static_cast<uint64_t>(static_cast<Wide>(kYears + 7) * 0xffffffff >> 32));
   for (const int shift : {-128, -64, 64, 127}) {
     EXPECT_EQ(xenbus::scale_ticks(kYears, kHalf, static_cast<int8_t>(shift)), 0u);
   }

@@ -47,14 +47,14 @@ uint16_t Unplugger::wanted() {
     return platform_.setting(kind.count, 0) != 0 &&
            (forced || platform_.setting(kind.driver, 0) != 0);
   };
-  uint16_t mask = 0;
+  unsigned mask = 0;
   if (taken_over(kDisks)) {
     // UNPLUG-004
-    mask |= boot_emulated() ? PlatformPorts::kAuxiliaryIdeDisks
+    mask |= boot_emulated() ? unsigned{PlatformPorts::kAuxiliaryIdeDisks}
                             : PlatformPorts::kIdeAndScsiDisks | PlatformPorts::kNvmeDisks;
   }
   if (taken_over(kNics)) mask |= PlatformPorts::kAllNics;
-  return mask;
+  return static_cast<uint16_t>(mask);
 }
 
 Status Unplugger::request(EmulatedKind kind, bool make) {

@@ -18,8 +18,10 @@ void under(uint32_t& version, Change change) {
 }  // namespace
 
 uint64_t HostClock::tsc(uint64_t nanoseconds) const {
-  return tsc_at_start +
-         static_cast<uint64_t>(static_cast<unsigned __int128>(nanoseconds) * tsc_khz / 1'000'000);
+  // In two parts, as the product needs more than 64 bits.
+  constexpr uint64_t kMillion = 1'000'000;
+  return tsc_at_start + nanoseconds / kMillion * tsc_khz +
+         nanoseconds % kMillion * tsc_khz / kMillion;
 }
 
 void HostClock::write_system_time(vcpu_time_info_t& time, uint64_t nanoseconds) const {

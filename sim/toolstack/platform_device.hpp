@@ -24,8 +24,8 @@ struct EmulatedDevice {
 struct PlatformDeviceConfig {
   bool present = true;
   uint8_t version = 1;  ///< of the unplug protocol; 0 asks for no product and build number
-  std::vector<uint16_t> refused_products;
-  std::vector<std::pair<uint16_t, uint32_t>> refused_builds;  ///< product, build
+  std::vector<uint16_t> refused_products{};
+  std::vector<std::pair<uint16_t, uint32_t>> refused_builds{};  ///< product, build
 };
 
 /// QEMU's Xen platform device as seen through its I/O ports 0x10 to 0x13: the unplug of emulated
