@@ -31,6 +31,7 @@ void PageBalloon::on_suspend_over(Delegate over) {
 }
 
 Status PageBalloon::adjust(uint64_t pages) {
+  if (pages > UINT32_MAX) return Status::kInvalidArgument;
   if (adjusting_.exchange(true)) return Status::kBusy;
   Status status = Status::kBusy;
   // MEMORY-006: either the domain is being suspended or pages come and go, never both.
@@ -67,7 +68,7 @@ Result<size_t> PageBalloon::inflate(uint64_t pages) {
   const auto given = xen_.give_to_xen(frames);
   const size_t done = given ? *given : 0;
   remember(frames.first(done));
-  size_.fetch_add(done);
+  size_.fetch_add(static_cast<uint32_t>(done));
   // MEMORY-002: those that Xen did not take are the guest's still.
   if (done < frames.size()) platform_.give_frames(frames.subspan(done));
   return given;
@@ -80,7 +81,7 @@ Result<size_t> PageBalloon::deflate(uint64_t pages) {
   const size_t done = populated ? *populated : 0;
   // MEMORY-002: only these have memory again.
   if (done > 0) platform_.give_frames(frames.first(done));
-  size_.fetch_sub(done);
+  size_.fetch_sub(static_cast<uint32_t>(done));
   remember(frames.subspan(done));
   return populated;
 }

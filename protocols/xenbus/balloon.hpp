@@ -47,7 +47,7 @@ class PageBalloon final : public Balloon {
   Suspender& suspender_;
   RangeSet frames_;  ///< in the balloon
   platform::Array<platform::Frame> batch_;
-  std::atomic<uint64_t> size_ = 0;
+  std::atomic<uint32_t> size_ = 0;  ///< 32 bits: i386 has no atomic access to 64
   std::atomic<bool> adjusting_ = false;
   Delegate over_;
 };

@@ -60,7 +60,7 @@ BalloonAgent::~BalloonAgent() {
 }
 
 void BalloonAgent::asked() {
-  pause_.store(kFirstRetry);
+  pause_.store(kFirstPause);
   look();
 }
 
@@ -106,9 +106,9 @@ void BalloonAgent::run() {
   if (ok(status)) return;
   if (status == Status::kAgain) return look();
   // MEMORY-003: what there is no memory for now may be possible later.
-  const platform::Nanoseconds pause = balloon_.size() == before ? pause_.load() : kFirstRetry;
-  pause_.store(std::min(2 * pause, kLastRetry));
-  timer_->start(services_.platform.now() + pause);
+  const uint32_t pause = balloon_.size() == before ? pause_.load() : kFirstPause;
+  pause_.store(std::min(2 * pause, kLastPause));
+  timer_->start(services_.platform.now() + pause * platform::kSecond);
 }
 
 Status BalloonAgent::go_on() {

@@ -25,8 +25,8 @@ class BalloonAgent {
   ~BalloonAgent();
 
  private:
-  static constexpr platform::Nanoseconds kFirstRetry = platform::kSecond;
-  static constexpr platform::Nanoseconds kLastRetry = 32 * platform::kSecond;
+  static constexpr uint32_t kFirstPause = 1;  ///< seconds
+  static constexpr uint32_t kLastPause = 32;
 
   Status start();
   void look() { work_->queue(); }
@@ -49,7 +49,7 @@ class BalloonAgent {
   bool able_ = false;    ///< what control/feature-balloon says
   bool active_ = false;  ///< what control/balloon-active says
   std::atomic<bool> resumed_ = false;
-  std::atomic<platform::Nanoseconds> pause_ = kFirstRetry;
+  std::atomic<uint32_t> pause_ = kFirstPause;  ///< before the next try
 };
 
 }  // namespace ringside::xenbus

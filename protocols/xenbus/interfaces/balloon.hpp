@@ -15,8 +15,9 @@ class Balloon {
 
   /// Goes on towards `pages` in the balloon and keeps what it achieves: kOk once there are as
   /// many; kAgain when there is more to do at once; kNoMemory when the guest or Xen has no memory
-  /// to give at present; kBusy while somebody else adjusts it or the domain is being suspended.
-  /// Passive level. [MEMORY-001, MEMORY-003, MEMORY-006]
+  /// to give at present; kBusy while somebody else adjusts it or the domain is being suspended;
+  /// kInvalidArgument for more than 32 bits of them. Passive level. [MEMORY-001, MEMORY-003,
+  /// MEMORY-006]
   virtual Status adjust(uint64_t pages) = 0;
   /// Pages in the balloon now.
   virtual uint64_t size() const = 0;
