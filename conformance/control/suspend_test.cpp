@@ -95,6 +95,19 @@ TEST_F(SuspendTest, CONTROL_007_ARequestThatFindsNoMemoryIsTakenLater) {
   }
 }
 
+TEST_F(SuspendTest, CONTROL_005_WhatTheBusNeedsComesBackAlsoWhenMemoryFails) {
+  start_agent();
+  for (uint64_t n = 1; n <= 20; ++n) {
+    suspend(guest_);
+    restore(guest_, {}, [&](uint16_t) { guest_.guest().fail_allocation_at(n); });
+    guest_.guest().fail_allocation_at(0);
+    Status status = Status::kTimedOut;
+    guest_.run([&] { status = store().write(kNoTransaction, "data/back", std::to_string(n)); });
+    EXPECT_EQ(status, Status::kOk) << "failed allocation " << n;
+    EXPECT_EQ(read("data/back"), std::to_string(n));
+  }
+}
+
 TEST_F(SuspendTest, CONTROL_003_ACancelledSuspendChangesNothing) {
   start_agent();
   Owned<xenbus::SuspendCallback> early;

@@ -1,5 +1,7 @@
 #include "protocols/xenbus/bus.hpp"
 
+#include <utility>
+
 #include "protocols/platform/line.hpp"
 
 namespace ringside::xenbus {
@@ -33,7 +35,11 @@ Result<platform::Box<Bus>> Bus::create(platform::Platform& platform, Hypercall& 
 Status Bus::start() {
   // UNPLUG-003: refused drivers touch nothing else.
   Status status = unplug_.start();
-  if (ok(status)) status = shared_info_.start();
+  if (!ok(status)) return status;
+  auto never = platform_.create_event();
+  if (!never) return never.status();
+  never_ = *std::move(never);
+  status = shared_info_.start();
   if (ok(status)) status = grants_.start();
   if (ok(status)) status = events_.start(shared_info_.address());
   if (ok(status)) status = debug_.start();
@@ -69,15 +75,22 @@ void Bus::resume_early() {
 }
 
 void Bus::resume_late() {
-  if (!ok(store_.resume())) {
-    platform_.log(platform::LogLevel::kError, "no store after the resume");
+  if (!ok(insist([this] { return store_.resume(); }, "no store after the resume"))) {
+    store_.give_up();
   }
-  if (!ok(console_.resume())) {
-    platform_.log(platform::LogLevel::kError, "no console after the resume");
+  (void)insist([this] { return console_.resume(); }, "no console after the resume");
+  (void)insist([this] { return debug_.resume(); }, "no debug interrupt after the resume");
+}
+
+template <typename Step>
+Status Bus::insist(Step step, std::string_view complaint) {
+  Status status = step();
+  for (unsigned tries = 1; may_pass(status) && tries < kLateTries; ++tries) {
+    (void)platform_.wait_until(*never_, platform_.now() + kLatePause);
+    status = step();
   }
-  if (!ok(debug_.resume())) {
-    platform_.log(platform::LogLevel::kError, "no debug interrupt after the resume");
-  }
+  if (!ok(status)) platform_.log(platform::LogLevel::kError, complaint);
+  return status;
 }
 
 void Bus::tell() {

@@ -51,9 +51,15 @@ class Bus {
   PageBalloon& balloon() { return balloon_; }
 
  private:
+  static constexpr unsigned kLateTries = 50;
+  static constexpr platform::Nanoseconds kLatePause = 100 * platform::kMillisecond;
+
   Status start();
   void resume_early();
   void resume_late();
+  /// Repeats a step of the resume that may succeed later.
+  template <typename Step>
+  Status insist(Step step, std::string_view complaint);
   void tell();
 
   platform::Platform& platform_;
@@ -68,6 +74,7 @@ class Bus {
   DomainConsole console_;
   Suspender suspend_;
   PageBalloon balloon_;
+  Owned<platform::Event> never_;  ///< to wait for time to pass
   Owned<SuspendCallback> early_;
   Owned<SuspendCallback> late_;
   Owned<Callback> telling_;

@@ -74,6 +74,9 @@ class Device {
   /// The peer broke the protocol: stop, write the `error` node, close. Any level.
   void fail(Status why);
 
+  /// The domain has moved, and this device not yet followed: what was read of the back end may be
+  /// of two. From within the driver's calls. [CONTROL-006]
+  bool stale() const { return resumed_.load(); }
   DeviceState state() const;
   DeviceState backend_state() const;
   platform::Event& connected();  ///< set while both sides are Connected

@@ -326,15 +326,16 @@ Status StoreClient::resume() {
   if (page_ != nullptr) platform_.unmap_frame(page_);
   page_ = nullptr;
   const Status status = attach();
-  if (ok(status)) {
-    watch_again();
-    poll();
-    return status;
-  }
+  if (!ok(status)) return status;
+  watch_again();
+  poll();
+  return status;
+}
+
+void StoreClient::give_up() {
   const platform::LockGuard guard(*lock_);
   disconnected_ = false;
   die(Status::kClosed);
-  return status;
 }
 
 void StoreClient::protocol_broken() {

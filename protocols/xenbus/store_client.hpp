@@ -39,8 +39,11 @@ class StoreClient final : public Store {
   /// The ring is gone with the former domain. What only reads is asked again after resume();
   /// what changes something, and each transaction, ends with kAgain. EARLY. [STORE-017]
   void disconnect();
-  /// Finds page and port of the new domain and registers every watch again. LATE. [STORE-017]
+  /// Finds page and port of the new domain and registers every watch again; may be repeated. LATE.
+  /// [STORE-017]
   Status resume();
+  /// Instead, when there is no store: ends what waits for it.
+  void give_up();
 
   Result<platform::Buffer> read(Transaction transaction, std::string_view path) override;
   Status write(Transaction transaction, std::string_view path, std::string_view value) override;
