@@ -218,5 +218,37 @@ TEST_P(GrantTest, ASecondDriverStartsWhereTheFirstLeft) {
   });
 }
 
+TEST(GrantVersionTest, GRANT_004_ATableThatStaysInUseIsUsedAsItIsAlsoWhereXenDoesNotSay) {
+  for (const char* release : {"4.1", "4.17"}) {
+    Host host({.machine = sim::on_xen(*sim::find_xen_profile(release))});
+    sim::Domain& domain = host.toolstack().create_domain();
+    sim::Guest guest(host.machine(), domain);
+    const auto start = [&](uint32_t wanted) {
+      guest.set_setting("GrantTableVersion", wanted);
+      return *xenbus::Bus::create(guest.platform(), guest.hypercall());
+    };
+    ASSERT_TRUE(guest.run(
+        0,
+        [&] {
+          auto former = start(2);
+          EXPECT_EQ(former->grants().version(), 2u);
+          auto cache = *former->grants().create_cache("forgotten", 1, 4);
+          const auto page = *guest.platform().allocate_page();
+          const auto ref = *cache->permit(0, page.frame, xenbus::Access::kReadWrite);
+          const auto map = host.machine().dom0().grants().map(domain.id(), ref, false);
+          EXPECT_EQ(map.status, GNTST_okay);
+          cache = {};
+          former = {};
+          // The driver of another time, that would rather have the other version.
+          auto next = start(1);
+          EXPECT_EQ(next->grants().version(), 2u) << release;
+          host.machine().dom0().grants().unmap(map.handle);
+          next = {};
+          guest.platform().release_page(page);
+        },
+        Host::kPatience));
+  }
+}
+
 }  // namespace
 }  // namespace ringside::conformance

@@ -32,9 +32,11 @@ Status GrantEntries::settle_version(uint32_t wanted) {
   version_ = wanted;
   if (ok(status)) return Status::kOk;
   // Too old a Xen for the question, one that does not offer it, or a former driver's grants are
-  // still in use: the table stays what it is.
+  // still in use: the table stays what it is. Xen 4.0 and 4.1 do not say which that is, but refuse
+  // a version only to a table of the other one.
+  const uint32_t other = wanted == 1 ? 2 : 1;
   const auto current = xen_.grant_version();
-  version_ = current.value_or(1);
+  version_ = current.value_or(status == Status::kNotSupported ? 1 : other);
   return version_ == 1 || version_ == 2 ? Status::kOk : Status::kNotSupported;
 }
 
