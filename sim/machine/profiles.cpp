@@ -37,7 +37,6 @@ constexpr XenFeatureRow kFeatures[] = {
     {XenFeature::kVcpuInfo, xen_release(4, 2)},
     {XenFeature::kVcpuTimeArea, xen_release(4, 3)},
     {XenFeature::kVcpuAll, xen_release(4, 7)},
-    {XenFeature::kVcpuInfoAligned, xen_release(4, 14)},
     {XenFeature::kVcpuInfoNxio, xen_release(4, 16)},
     {XenFeature::kCommandLine, xen_release(4, 0)},
     {XenFeature::kBuildId, xen_release(4, 7)},

@@ -42,7 +42,6 @@ enum class XenFeature : uint8_t {
   kVcpuInfo,            ///< VCPUOP_register_vcpu_info
   kVcpuTimeArea,        ///< VCPUOP_register_vcpu_time_memory_area
   kVcpuAll,             ///< no VCPUOP_* is withheld from HVM guests
-  kVcpuInfoAligned,     ///< vcpu_info must be aligned
   kVcpuInfoNxio,        ///< -ENXIO for a place that can't be, -EINVAL before
   kCommandLine,         ///< XENVER_commandline
   kBuildId,             ///< XENVER_build_id; the command line is for dom0 only

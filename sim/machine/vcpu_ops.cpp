@@ -17,8 +17,8 @@ int64_t register_info(const VcpuCall& call, const vcpu_register_vcpu_info_t& op)
   const bool nxio = call.caller.knows(XenFeature::kVcpuInfoNxio);
   const int64_t impossible = error(nxio ? XEN_ENXIO : XEN_EINVAL);
   if (op.offset > kPageSize - sizeof(vcpu_info_t)) return impossible;
-  const bool aligned = op.offset % alignof(vcpu_info_t) == 0;
-  if (!aligned && call.caller.knows(XenFeature::kVcpuInfoAligned)) return impossible;
+  // Before 4.14 Xen did not look; atomic words across a boundary are of no use to anybody here.
+  if (op.offset % alignof(vcpu_info_t) != 0) return impossible;
   // Others must not run meanwhile, and here they always do.
   if (call.domain().vcpu_info_moved(call.vcpu) || !call.own()) return error(XEN_EINVAL);
   const bool moved = call.domain().move_vcpu_info(call.vcpu, op.mfn, op.offset);
