@@ -10,6 +10,7 @@
 #include "conformance/cli/verbs.hpp"
 #include "conformance/daemons/store_service.hpp"
 #include "conformance/rig/host.hpp"
+#include "sim/toolstack/xl_devices.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -18,6 +19,8 @@ constexpr unsigned kMostDomains = sim::Machine::kMaxDomains - 1;
 
 struct HostRequest {
   unsigned domains = 1;
+  std::vector<std::string> vifs;  ///< as in xl.cfg, for each guest
+  std::vector<std::string> disks;
   std::vector<std::string> command;
 };
 
@@ -82,12 +85,35 @@ int run_command(const std::vector<std::string>& command, const StoreService& sto
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// What --vif and --disk describe.
+struct Devices {
+  explicit Devices(const HostRequest& request) {
+    try {
+      for (const std::string& text : request.vifs) {
+        vifs.push_back(sim::parse_vif(text, static_cast<unsigned>(vifs.size())));
+      }
+      for (const std::string& text : request.disks) disks.push_back(sim::parse_disk(text));
+    } catch (const std::invalid_argument& e) {
+      throw Problem(e.what());
+    }
+  }
+  void attach(sim::Toolstack& toolstack, uint16_t domid) const {
+    for (const sim::VifConfig& vif : vifs) toolstack.attach_vif(domid, vif);
+    for (const sim::VbdConfig& disk : disks) toolstack.attach_vbd(domid, disk);
+  }
+
+  std::vector<sim::VifConfig> vifs;
+  std::vector<sim::VbdConfig> disks;
+};
+
 Outcome run_host(const HostRequest& request) {
   require_chosen_xen();
+  const Devices devices(request);
   Host host({.threaded = true});
   std::vector<sim::DomainId> guests;
   for (unsigned i = 1; i <= request.domains; ++i) {
     guests.push_back(host.toolstack().create_domain({.name = fmt::format("guest{}", i)}).id());
+    devices.attach(host.toolstack(), guests.back());
   }
   int code = 0;
   {
@@ -106,6 +132,7 @@ constexpr const char* kFooter = R"(
 Examples:
   ringside host -- xenstore-ls -f                      what a toolstack wrote for one guest
   ringside host --domains 3 -- xenstore-list /local/domain
+  ringside host --vif bridge=br0 --disk /dev/vg/guest,raw,xvda -- xenstore-ls
   ringside host -- sh -c 'xenstore-write /a 1; xenstore-read /a'
   ringside host -- /usr/lib/xen-4.17/bin/test-xenstore
   ringside host -- bash                                look around; XENSTORED_PATH is set
@@ -121,6 +148,14 @@ void add_host(CLI::App& app, Action& action) {
   verb->add_option("--domains", request->domains, "How many guests besides dom0")
       ->check(CLI::Range(0u, kMostDomains))
       ->capture_default_str();
+  verb->add_option("--vif", request->vifs, "A network interface of each guest, as in xl.cfg's vif=")
+      ->type_name("STRING")
+      ->expected(1)
+      ->take_all();
+  verb->add_option("--disk", request->disks, "A disk of each guest, as in xl.cfg's disk=")
+      ->type_name("STRING")
+      ->expected(1)
+      ->take_all();
   verb->add_option("--xen", options().xen, "Release of Xen: 3.4, 4.0 ... (default: the newest)");
   verb->add_option("COMMAND", request->command, "What to run, and its arguments, after --")
       ->required();

@@ -56,6 +56,22 @@ TEST_F(HostTest, TheDomainsAreThere) {
   EXPECT_EQ(run("--domains 2 -- xenstore-read /local/domain/2/name").text, "guest2\n");
 }
 
+TEST_F(HostTest, DevicesAreDescribedAsForXl) {
+  const std::string devices =
+      "--domains 2 --vif mac=00:16:3e:01:02:03,bridge=br7 --vif '' "
+      "--disk /dev/vg/one,raw,xvdb --disk vdev=hdc,devtype=cdrom,target=/a,b.iso ";
+  const std::string home = "-- xenstore-read /local/domain/2/device/";
+  EXPECT_EQ(run(devices + home + "vif/0/mac").text, "00:16:3e:01:02:03\n");
+  EXPECT_EQ(run(devices + home + "vif/1/mac").text, "00:16:3e:00:00:02\n");
+  EXPECT_EQ(run(devices + home + "vbd/51728/device-type").text, "disk\n");
+  EXPECT_EQ(run(devices + home + "vbd/5632/device-type").text, "cdrom\n");
+  EXPECT_EQ(run(devices + "-- xenstore-read /local/domain/0/backend/qdisk/2/5632/params").text,
+            "aio:/a,b.iso\n");
+  const Ended wrong = run("--disk /dev/a,raw,xvd1 -- true");
+  EXPECT_EQ(wrong.code, 4);
+  EXPECT_TRUE(wrong.says("'xvd1' is no virtual device")) << wrong.text;
+}
+
 TEST_F(HostTest, AnOldXenServesTheStoreToo) {
   const Ended read = run("--xen 3.4 -- xenstore-read /local/domain/1/name");
   EXPECT_EQ(read.code, 0) << read.text;

@@ -82,7 +82,7 @@ DeviceNodes vbd_nodes(uint16_t guest, const VbdConfig& config) {
                          {"type", config.type == "vbd" ? "phy" : config.type},
                          {"mode", config.mode},
                          {"device-type", config.device_type},
-                         {"discard-enable", "1"}});
+                         {"discard-enable", config.discard ? "1" : "0"}});
   return nodes;
 }
 

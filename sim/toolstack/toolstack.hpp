@@ -43,6 +43,7 @@ struct VbdConfig {
   std::string type = "vbd";          ///< the back end's node: "vbd" or "qdisk"
   uint16_t backend_domid = 0;
   std::string dev = "xvda";
+  bool discard = true;
 };
 
 /// Where a device lives in the store.
