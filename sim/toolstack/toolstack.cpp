@@ -109,6 +109,7 @@ Domain& Toolstack::create_domain(const GuestConfig& config) {
 }
 
 void Toolstack::emulate(Domain& domain, const GuestConfig& config) {
+  blueprints_[domain.id()] = {.config = config};
   auto& device = platform_devices_[domain.id()];
   device = std::make_unique<PlatformDevice>(config.platform_device, config.emulated);
   domain.set_port_device(device.get());
@@ -146,10 +147,30 @@ void Toolstack::give_channels(Domain& domain, uint64_t store_gfn, uint64_t conso
   if (!xenstored_.introduce(domain)) throw std::runtime_error("the store refused the domain");
 }
 
-void Toolstack::set_memory_target(uint16_t domid, uint64_t kib) {
+Domain& Toolstack::living(uint16_t domid) const {
   Domain* domain = machine_.find(domid);
-  if (domain == nullptr) throw std::runtime_error("there is no such domain");
-  domain->set_max_pages(static_cast<uint32_t>((kib + kMaxMemorySlack) / kPageKib));
+  if (domain == nullptr) throw std::runtime_error("there is no domain " + std::to_string(domid));
+  return *domain;
+}
+
+void Toolstack::pause(uint16_t domid) { living(domid).pause(); }
+
+void Toolstack::unpause(uint16_t domid) { living(domid).unpause(); }
+
+Domain& Toolstack::reboot(uint16_t domid) {
+  if (living(domid).shutdown_reason() != SHUTDOWN_reboot) {
+    throw std::runtime_error("domain " + std::to_string(domid) + " has not shut down to reboot");
+  }
+  const Blueprint blueprint = blueprints_.at(domid);
+  destroy_domain(domid);
+  Domain& domain = create_domain(blueprint.config);
+  for (const auto& [frontend, config] : blueprint.vifs) attach_vif(domain.id(), config);
+  for (const auto& [frontend, config] : blueprint.vbds) attach_vbd(domain.id(), config);
+  return domain;
+}
+
+void Toolstack::set_memory_target(uint16_t domid, uint64_t kib) {
+  living(domid).set_max_pages(static_cast<uint32_t>((kib + kMaxMemorySlack) / kPageKib));
   write(home_path(domid) + "/memory/target", std::to_string(kib));
 }
 
@@ -229,16 +250,21 @@ void Toolstack::destroy_domain(uint16_t domid) {
   machine_.destroy_domain(domid);
   machine_.find_even_dead(domid)->set_port_device(nullptr);
   platform_devices_.erase(domid);
+  blueprints_.erase(domid);
   NodeWriter writer(*store_);
   for (const std::string& path : {home_path(domid), vm_path(domid), library}) writer.remove(path);
 }
 
 DevicePaths Toolstack::attach_vif(uint16_t domid, const VifConfig& config) {
-  return attach(*store_, vif_nodes(domid, config));
+  DevicePaths paths = attach(*store_, vif_nodes(domid, config));
+  blueprints_[domid].vifs[paths.frontend] = config;
+  return paths;
 }
 
 DevicePaths Toolstack::attach_vbd(uint16_t domid, const VbdConfig& config) {
-  return attach(*store_, vbd_nodes(domid, config));
+  DevicePaths paths = attach(*store_, vbd_nodes(domid, config));
+  blueprints_[domid].vbds[paths.frontend] = config;
+  return paths;
 }
 
 void Toolstack::begin_detach(const DevicePaths& device) {
@@ -260,6 +286,10 @@ bool Toolstack::finish_detach(const DevicePaths& device) {
 }
 
 void Toolstack::force_detach(const DevicePaths& device) {
+  for (auto& [domid, blueprint] : blueprints_) {
+    blueprint.vifs.erase(device.frontend);
+    blueprint.vbds.erase(device.frontend);
+  }
   NodeWriter writer(*store_);
   writer.transact([&] {
     // /local/domain/<id>/device/<class>/<handle> is noted as /libxl/<id>/device/...

@@ -71,6 +71,12 @@ class Toolstack {
 
   /// Asks the guest through control/shutdown: "poweroff", "reboot", "suspend", ...
   void request(uint16_t domid, std::string_view what);
+  /// Keeps the domain's vCPUs from running, and lets them again.
+  void pause(uint16_t domid);
+  void unpause(uint16_t domid);
+  /// After the guest has shut down to be rebooted: another domain of the same configuration, with
+  /// the devices that were attached and not detached.
+  Domain& reboot(uint16_t domid);
   /// Lets a suspended domain go on as if it had not been suspended.
   void cancel_suspend(uint16_t domid);
   /// Makes a domain of what `source`, which is suspended, has in memory, as restore and the
@@ -104,6 +110,14 @@ class Toolstack {
   xenstore::LocalClient& store() { return *store_; }
 
  private:
+  /// What a domain was made of.
+  struct Blueprint {
+    GuestConfig config;
+    std::map<std::string, VifConfig> vifs{};  ///< by front end
+    std::map<std::string, VbdConfig> vbds{};
+  };
+
+  Domain& living(uint16_t domid) const;
   void emulate(Domain& domain, const GuestConfig& config);
   bool has_console() const;
   /// `console_gfn` is 0 where has_console() is not.
@@ -115,6 +129,7 @@ class Toolstack {
   Xenstored& xenstored_;
   std::unique_ptr<xenstore::LocalClient> store_;
   std::map<uint16_t, std::unique_ptr<PlatformDevice>> platform_devices_;
+  std::map<uint16_t, Blueprint> blueprints_;
   std::map<uint16_t, Domain*> restored_from_;  ///< by the new domain, until it goes on
 };
 

@@ -203,5 +203,39 @@ TEST_F(ToolstackTest, TheHandleIsTheUuidInTheStore) {
   EXPECT_EQ(text, uuid);
 }
 
+TEST_F(ToolstackTest, ARebootedDomainHasItsDevicesAgain) {
+  Domain& guest = toolstack_.create_domain({.name = "one", .vcpus = 2});
+  const uint16_t before = guest.id();
+  toolstack_.attach_vif(before, {.handle = 0, .mac = "00:16:3e:00:00:0a"});
+  const DevicePaths gone = toolstack_.attach_vif(before, {.handle = 1});
+  VbdConfig disk;
+  disk.vdev = 51728;
+  toolstack_.attach_vbd(before, disk);
+  toolstack_.force_detach(gone);
+  EXPECT_THROW(toolstack_.reboot(before), std::runtime_error) << "it runs";
+  guest.set_shutdown(SHUTDOWN_reboot);
+  const Domain& next = toolstack_.reboot(before);
+  EXPECT_NE(next.id(), before);
+  EXPECT_EQ(next.vcpus(), 2u);
+  const std::string home = "/local/domain/" + std::to_string(next.id());
+  EXPECT_EQ(toolstack_.read(home + "/name"), "one");
+  EXPECT_EQ(toolstack_.read(home + "/device/vif/0/mac"), "00:16:3e:00:00:0a");
+  EXPECT_FALSE(toolstack_.read(home + "/device/vif/1/mac").has_value());
+  EXPECT_EQ(toolstack_.read(home + "/device/vbd/51728/virtual-device"), "51728");
+  EXPECT_FALSE(toolstack_.read("/local/domain/" + std::to_string(before)).has_value());
+  EXPECT_THROW(toolstack_.reboot(before), std::runtime_error) << "it is no more";
+}
+
+TEST_F(ToolstackTest, APausedDomainIsCounted) {
+  const Domain& guest = toolstack_.create_domain();
+  toolstack_.pause(guest.id());
+  toolstack_.pause(guest.id());
+  toolstack_.unpause(guest.id());
+  EXPECT_TRUE(guest.paused());
+  toolstack_.unpause(guest.id());
+  EXPECT_FALSE(guest.paused());
+  EXPECT_THROW(toolstack_.pause(99), std::runtime_error);
+}
+
 }  // namespace
 }  // namespace ringside::sim

@@ -79,8 +79,8 @@ std::string checked_mac(std::string_view text) {
 
 std::string default_mac(unsigned handle) {
   std::array<char, 18> text{};
-  std::snprintf(text.data(), text.size(), "00:16:3e:00:%02x:%02x", handle >> 8 & 0xff,
-                handle + 1 & 0xff);
+  std::snprintf(text.data(), text.size(), "00:16:3e:00:%02x:%02x", (handle + 1) >> 8 & 0xff,
+                (handle + 1) & 0xff);
   return text.data();
 }
 
