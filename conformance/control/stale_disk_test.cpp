@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "conformance/rig/forwarding_store.hpp"
 #include "conformance/rig/migration.hpp"
 #include "conformance/rig/site.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
@@ -12,10 +13,10 @@ namespace ringside::conformance {
 namespace {
 
 /// Holds the first read of one key, as a busy store could, until it is let go.
-class HeldStore final : public xenbus::Store {
+class HeldStore final : public ForwardingStore {
  public:
   HeldStore(platform::Platform& platform, xenbus::Store& store, std::string_view key)
-      : platform_(platform), store_(store), key_(key) {}
+      : ForwardingStore(store), platform_(platform), key_(key) {}
 
   Result<platform::Buffer> read(xenbus::Transaction transaction, std::string_view path) override {
     if (path.ends_with(key_) && !reached) {
@@ -25,31 +26,7 @@ class HeldStore final : public xenbus::Store {
         (void)platform_.wait_until(**never, platform_.now() + platform::kMillisecond);
       }
     }
-    return store_.read(transaction, path);
-  }
-  Status write(xenbus::Transaction transaction, std::string_view path,
-               std::string_view value) override {
-    return store_.write(transaction, path, value);
-  }
-  Status make_directory(xenbus::Transaction transaction, std::string_view path) override {
-    return store_.make_directory(transaction, path);
-  }
-  Status remove(xenbus::Transaction transaction, std::string_view path) override {
-    return store_.remove(transaction, path);
-  }
-  Result<xenbus::Listing> directory(xenbus::Transaction transaction,
-                                    std::string_view path) override {
-    return store_.directory(transaction, path);
-  }
-  Status set_permissions(xenbus::Transaction transaction, std::string_view path,
-                         std::span<const xenbus::Permission> permissions) override {
-    return store_.set_permissions(transaction, path, permissions);
-  }
-  Result<xenbus::Transaction> begin() override { return store_.begin(); }
-  Status commit(xenbus::Transaction transaction) override { return store_.commit(transaction); }
-  void abort(xenbus::Transaction transaction) override { store_.abort(transaction); }
-  Result<Owned<xenbus::Watch>> watch(std::string_view path, Delegate changed) override {
-    return store_.watch(path, changed);
+    return ForwardingStore::read(transaction, path);
   }
 
   bool reached = false;
@@ -57,7 +34,6 @@ class HeldStore final : public xenbus::Store {
 
  private:
   platform::Platform& platform_;
-  xenbus::Store& store_;
   std::string_view key_;
 };
 

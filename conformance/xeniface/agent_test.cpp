@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conformance/rig/driver_guest.hpp"
+#include "conformance/rig/forwarding_store.hpp"
 #include "conformance/rig/host.hpp"
 #include "conformance/rig/migration.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
@@ -32,52 +33,34 @@ struct RecordingActions final : xeniface::PowerActions {
 };
 
 /// A store that lets others in between two operations of a transaction.
-class MeddledStore final : public xenbus::Store {
+class MeddledStore final : public ForwardingStore {
  public:
-  explicit MeddledStore(xenbus::Store& store) : store_(store) {}
+  using ForwardingStore::ForwardingStore;
+
   Result<platform::Buffer> read(xenbus::Transaction transaction, std::string_view path) override {
-    auto value = store_.read(transaction, path);
+    auto value = ForwardingStore::read(transaction, path);
     if (after_read) after_read();
     return value;
   }
   Status write(xenbus::Transaction transaction, std::string_view path,
                std::string_view value) override {
-    const Status status = store_.write(transaction, path, value);
+    const Status status = ForwardingStore::write(transaction, path, value);
     if (after_write) after_write(path);
     return status;
   }
-  Status make_directory(xenbus::Transaction transaction, std::string_view path) override {
-    return store_.make_directory(transaction, path);
-  }
-  Status remove(xenbus::Transaction transaction, std::string_view path) override {
-    return store_.remove(transaction, path);
-  }
-  Result<xenbus::Listing> directory(xenbus::Transaction transaction,
-                                    std::string_view path) override {
-    return store_.directory(transaction, path);
-  }
-  Status set_permissions(xenbus::Transaction transaction, std::string_view path,
-                         std::span<const xenbus::Permission> permissions) override {
-    return store_.set_permissions(transaction, path, permissions);
-  }
-  Result<xenbus::Transaction> begin() override { return store_.begin(); }
   Status commit(xenbus::Transaction transaction) override {
     ++commits;
-    return store_.commit(transaction);
+    return ForwardingStore::commit(transaction);
   }
-  void abort(xenbus::Transaction transaction) override { store_.abort(transaction); }
   Result<Owned<xenbus::Watch>> watch(std::string_view path, Delegate changed) override {
     if (!ok(watch_answer)) return watch_answer;
-    return store_.watch(path, changed);
+    return ForwardingStore::watch(path, changed);
   }
 
   std::function<void()> after_read;
   std::function<void(std::string_view)> after_write;
   int commits = 0;
   Status watch_answer = Status::kOk;
-
- private:
-  xenbus::Store& store_;
 };
 
 class AgentTest : public testing::Test {
