@@ -133,7 +133,7 @@ class Process final : public xeniface::Caller {
   bool read_and_write = true;
   bool fail_mapping = false;
   std::function<void()> meanwhile;  ///< happens while a request opens an event
-  unsigned reads = 0;               ///< how often its memory was looked at
+  std::atomic<unsigned> reads = 0;  ///< how often its memory was looked at
 
  private:
   struct UserPage {

@@ -13,12 +13,6 @@ bool is_ending(DeviceState state) {
   return state == DeviceState::kClosing || state == DeviceState::kClosed;
 }
 
-/// Passes by itself: the same call may succeed a little later.
-bool is_passing(Status status) {
-  return status == Status::kNoMemory || status == Status::kNoResources || status == Status::kBusy ||
-         status == Status::kTimedOut || status == Status::kAgain;
-}
-
 bool is_beginning(DeviceState state) {
   return state == DeviceState::kInitialising || state == DeviceState::kInitWait;
 }
@@ -168,7 +162,7 @@ void Device::run_once() {
   // Nobody else will wake a device that could not look, or whose state could not be written.
   Status status = look_and_step();
   if (ok(status) && unwritten_) status = write_state(state_.load());
-  if (is_passing(status)) retry_->start(services_.platform.now() + kRetryDelay);
+  if (may_pass(status)) retry_->start(services_.platform.now() + kRetryDelay);
 }
 
 Status Device::look_and_step() {
@@ -374,7 +368,7 @@ Status Device::write_state(DeviceState state) {
   const Status there = node.read("state").status();
   Status status = there;
   if (ok(there)) status = node.write_number("state", static_cast<uint64_t>(state));
-  unwritten_ = is_passing(status);
+  unwritten_ = may_pass(status);
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 
+#include "protocols/platform/fakes_fuzz.hpp"
 #include "protocols/xenbus/interfaces/foreign_grants.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xeniface/abi.hpp"
@@ -14,8 +15,6 @@
 // What the XENIFACE fuzz target stands on.
 
 namespace ringside {
-
-#define CHECK(condition) ((condition) ? void(0) : std::abort())
 
 inline constexpr uint32_t kReferences = 256;
 
@@ -28,35 +27,6 @@ struct FakeEvent final : platform::Event {
     delete this;
   }
   int& count;
-};
-
-struct FakeLock final : platform::Lock {
-  void acquire() override { CHECK(!std::exchange(held, true)); }
-  void release() override { CHECK(std::exchange(held, false)); }
-  void destroy() override { delete this; }
-  bool held = false;
-};
-
-/// Both deferred things: runs when the input says so.
-template <typename Base>
-struct Deferred : Base {
-  explicit Deferred(Delegate function) : run(function) {}
-  virtual ~Deferred() = default;
-  void cancel() override { due = false; }
-  void destroy() override { due = false; }
-  void fire() {
-    if (std::exchange(due, false)) run();
-  }
-  Delegate run;
-  bool due = false;
-};
-struct FakeWork final : Deferred<platform::Work> {
-  using Deferred::Deferred;
-  void queue() override { due = true; }
-};
-struct FakeTimer final : Deferred<platform::Timer> {
-  using Deferred::Deferred;
-  void start(platform::Nanoseconds) override { due = true; }
 };
 
 class World final : public platform::Platform,

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdlib>
+#include <utility>
+
+#include "protocols/platform/platform.hpp"
+
+// What fuzz targets stand on.
+
+namespace ringside {
+
+#define CHECK(condition) ((condition) ? void(0) : std::abort())
+
+struct FakeLock final : platform::Lock {
+  void acquire() override { CHECK(!std::exchange(held, true)); }
+  void release() override { CHECK(std::exchange(held, false)); }
+  void destroy() override { delete this; }
+  bool held = false;
+};
+
+/// Both deferred things: runs when the input says so.
+template <typename Base>
+struct Deferred : Base {
+  explicit Deferred(Delegate function) : run(function) {}
+  virtual ~Deferred() = default;
+  void cancel() override { due = false; }
+  void destroy() override { due = false; }
+  void fire() {
+    if (std::exchange(due, false)) run();
+  }
+  Delegate run;
+  bool due = false;
+};
+struct FakeWork final : Deferred<platform::Work> {
+  using Deferred::Deferred;
+  void queue() override { due = true; }
+};
+struct FakeTimer final : Deferred<platform::Timer> {
+  using Deferred::Deferred;
+  void start(platform::Nanoseconds) override { due = true; }
+};
+
+}  // namespace ringside
