@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Counts the tests of a ctest JUnit file: prints "passed failed skipped".
 
+Names on standard error each one that failed, with what it said first.
+
 A program that reports its own cases in Google Test's summary lines, or as `ringside
 conformance` does, counts by case, any other test as one. A canary has to report a failure;
 whether it did is ctest's to say, so it counts as one.
@@ -12,6 +14,15 @@ import xml.etree.ElementTree as ET
 
 def count(summary, text):
     return sum(int(n) for n in re.findall(r"^\[  %s \] (\d+) tests?" % summary, text, re.M))
+
+
+def lines_of_failure(text):
+    """What a failing program printed of its failures, the first twenty lines of it."""
+    wanted = re.compile(r"Failure$|^\[  FAILED  \] |^FAIL|^ERROR|^CRASH|AddressSanitizer|runtime error")
+    lines = text.splitlines()
+    kept = [i for i, line in enumerate(lines) if wanted.search(line)]
+    shown = sorted({j for i in kept for j in range(i, min(i + 4, len(lines)))})
+    return [lines[j] for j in shown[:20]]
 
 
 OWN = re.compile(
@@ -43,6 +54,8 @@ def tally(path):
             passed += 1
         else:
             failed += 1
+        if status == "fail":
+            print(f"{case.get('name')} failed:", *lines_of_failure(text), sep="\n   ", file=sys.stderr)
     return passed, failed, skipped
 
 

@@ -91,10 +91,10 @@ TEST_P(TimersTest, WhatWasMissedIsLeftOut) {
   constexpr Nanoseconds kPeriod = kMillisecond / 10;
   const Nanoseconds before = world_->now();
   timers_.set(kOther, 1, fire_, kPeriod);
+  EXPECT_TRUE(fires(1, 10'000));
   (void)fires(1'000'000, 1);
   timers_.stop(kOther);
   const auto most = static_cast<int>((world_->now() - before) / kPeriod + 2);
-  EXPECT_GE(fired_.load(), 1);
   EXPECT_LE(fired_.load(), most) << "one for all periods that were over";
 }
 
