@@ -18,7 +18,9 @@ def count(summary, text):
 
 def lines_of_failure(text):
     """What a failing program printed of its failures, the first twenty lines of it."""
-    wanted = re.compile(r"Failure$|^\[  FAILED  \] |^FAIL|^ERROR|^CRASH|AddressSanitizer|runtime error")
+    wanted = re.compile(
+        r"Failure$|^\[  FAILED  \] |^FAIL|^ERROR|^CRASH|AddressSanitizer|runtime error"
+    )
     lines = text.splitlines()
     kept = [i for i, line in enumerate(lines) if wanted.search(line)]
     shown = sorted({j for i in kept for j in range(i, min(i + 4, len(lines)))})
@@ -55,7 +57,8 @@ def tally(path):
         else:
             failed += 1
         if status == "fail":
-            print(f"{case.get('name')} failed:", *lines_of_failure(text), sep="\n   ", file=sys.stderr)
+            lines = [f"{case.get('name')} failed:", *lines_of_failure(text)]
+            print("\n   ".join(lines), file=sys.stderr)
     return passed, failed, skipped
 
 

@@ -25,6 +25,10 @@ class Choices {
     return taken_[position_++].chosen;
   }
 
+  /// What choose() gives next was decided by an earlier execution, or is the one decision that
+  /// differs from it.
+  bool replaying() const { return position_ < taken_.size(); }
+
   /// Sets up the next execution; false when there is none.
   bool next() {
     position_ = 0;
