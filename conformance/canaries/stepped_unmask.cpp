@@ -11,7 +11,7 @@ namespace {
 
 TEST(UnmaskCanary, TearsBitmapsApart) {
   const auto outcome =
-      Interleaver("worker").check(UnmaskModel::scenario({.fifo = false, .ports = 2, .events = 1}));
+      Interleaver("upcall").check(UnmaskModel::scenario({.fifo = false, .ports = 2, .events = 1}));
   EXPECT_FALSE(outcome.violation) << *outcome.violation;
 }
 
