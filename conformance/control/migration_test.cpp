@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -110,6 +112,39 @@ TEST_F(MigrationTest, CONTROL_005_NothingStaysBehindOnAnyHost) {
   EXPECT_FALSE(home_.toolstack().read("/local/domain/1").has_value());
   travel(home_);
   EXPECT_EQ(abroad_.machine().audit(), idle);
+}
+
+TEST_F(MigrationTest, CONTROL_005_ASavedGuestIsNowhereAndGoesOnLater) {
+  const uint16_t before = guest_.domid();
+  platform::Page page;
+  guest_.run([&] {
+    page = *guest_.platform().allocate_page();
+    page.address[7] = std::byte{42};
+  });
+  const uint32_t used = home_.machine().frames().used();
+  suspend(guest_);
+  auto image = std::make_optional(save(guest_, {}));
+  EXPECT_EQ(home_.machine().find(before), nullptr);
+  EXPECT_FALSE(home_.toolstack().read("/local/domain/" + std::to_string(before)).has_value());
+  EXPECT_LE(home_.machine().frames().used(), used) << "Xen's own frames go, the guest's stay";
+  EXPECT_THROW((void)home_.toolstack().save(before), std::runtime_error);
+  // Others come and go on the host meanwhile, and time passes.
+  const uint16_t other = home_.toolstack().create_domain({.name = "other"}).id();
+  const uint32_t count = guest_.bus().suspend().count();
+  home_.pass(60 * platform::kSecond);
+  home_.toolstack().destroy_domain(other);
+  EXPECT_EQ(guest_.bus().suspend().count(), count);
+
+  restore(guest_, std::move(*image), abroad_, [](uint16_t) {});
+  image.reset();
+  EXPECT_EQ(page.address[7], std::byte{42});
+  all_works();
+  guest_.run([&] { guest_.platform().release_page(page); });
+}
+
+TEST_F(MigrationTest, CONTROL_005_OnlyASuspendedGuestCanBeSaved) {
+  EXPECT_THROW((void)home_.toolstack().save(guest_.domid()), std::runtime_error);
+  all_works();
 }
 
 TEST_F(MigrationTest, GRANT_009_ReferencesBeyondASmallerTableAreOutOfUse) {

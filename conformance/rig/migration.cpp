@@ -10,9 +10,9 @@ bool any_grant_used(sim::Domain& domain) {
   return false;
 }
 
-uint16_t receive(DriverGuest& guest, Host& to, const sim::GuestConfig& config) {
-  const uint16_t domid =
-      to.toolstack().receive(guest.host().toolstack(), guest.domid(), config).id();
+uint16_t receive(DriverGuest& guest, sim::DomainImage image, Host& to,
+                 const sim::GuestConfig& config) {
+  const uint16_t domid = to.toolstack().restore(std::move(image), config).id();
   guest.moved_to(to);
   return domid;
 }
@@ -28,19 +28,27 @@ void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
   migrate(guest, guest.host(), devices, attach, config);
 }
 
-void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& devices,
+sim::DomainImage save(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices) {
+  Host& host = guest.host();
+  for (const sim::DevicePaths& device : devices) host.toolstack().force_detach(device);
+  host.require("the back ends to let go", [&] { return !any_grant_used(guest.domain()); });
+  return host.toolstack().save(guest.domid());
+}
+
+void restore(DriverGuest& guest, sim::DomainImage image, Host& on,
              const std::function<void(uint16_t domid)>& attach, const sim::GuestConfig& config) {
-  Host& from = guest.host();
-  sim::Domain& source = guest.domain();
-  for (const sim::DevicePaths& device : devices) from.toolstack().force_detach(device);
-  from.require("the back ends to let go", [&] { return !any_grant_used(source); });
   const uint32_t before = guest.bus().suspend().count();
-  const uint16_t domid = receive(guest, to, config);
+  const uint16_t domid = receive(guest, std::move(image), on, config);
   attach(domid);
-  to.toolstack().finish_restore(domid);
-  to.require("the guest to resume", [&] {
+  on.toolstack().finish_restore(domid);
+  on.require("the guest to resume", [&] {
     return guest.bus().suspend().count() != before && !guest.bus().suspend().busy();
   });
+}
+
+void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& devices,
+             const std::function<void(uint16_t domid)>& attach, const sim::GuestConfig& config) {
+  restore(guest, save(guest, devices), to, attach, config);
 }
 
 }  // namespace ringside::conformance

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "conformance/rig/driver_guest.hpp"
+#include "sim/toolstack/domain_image.hpp"
 
 namespace ringside::conformance {
 
@@ -15,19 +16,27 @@ void suspend(DriverGuest& guest);
 /// console's pages, which the toolstack sees to, do not count.
 bool any_grant_used(sim::Domain& domain);
 
-/// Moves a suspended guest into a new domain of `to`, where it stays suspended until
-/// Toolstack::finish_restore(); the domain's id. Its peers must have let go. Anywhere.
-uint16_t receive(DriverGuest& guest, Host& to, const sim::GuestConfig& config = {});
+/// Moves a saved guest into a new domain of `to`, where it stays suspended until
+/// Toolstack::finish_restore(); the domain's id. Anywhere.
+uint16_t receive(DriverGuest& guest, sim::DomainImage image, Host& to,
+                 const sim::GuestConfig& config = {});
 
-/// Goes on with a suspended guest in a new domain, as restore and migration do: the back ends
-/// of `devices` lose their nodes and let go, the memory moves, and `attach` gives the new domain
-/// its devices; `config` is what the new host makes of it. Returns when all LATE callbacks have
-/// run.
+/// Takes a suspended guest off its host; the back ends of `devices` lose their nodes and let go
+/// first. From outside the actors.
+sim::DomainImage save(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices);
+
+/// Goes on with it on a host; `attach` gives the new domain its devices. Returns when all LATE
+/// callbacks have run.
+void restore(DriverGuest& guest, sim::DomainImage image, Host& on,
+             const std::function<void(uint16_t domid)>& attach,
+             const sim::GuestConfig& config = {});
+
+/// Both at once, on the same host.
 void restore(DriverGuest& guest, const std::vector<sim::DevicePaths>& devices,
              const std::function<void(uint16_t domid)>& attach,
              const sim::GuestConfig& config = {});
 
-/// The same on another host, which has a Xen, a store and back ends of its own.
+/// Both at once, to another host, which has a Xen, a store and back ends of its own.
 void migrate(DriverGuest& guest, Host& to, const std::vector<sim::DevicePaths>& devices,
              const std::function<void(uint16_t domid)>& attach,
              const sim::GuestConfig& config = {});

@@ -67,7 +67,8 @@ bool Injector::strike(const Fault& fault) {
       return site.blkback() != nullptr && strike_backend(fault, *site.blkback());
     }
     case FaultKind::kSuspend:
-    case FaultKind::kMigration: return travel(guest, fault);
+    case FaultKind::kMigration:
+    case FaultKind::kSave: return travel(guest, fault);
     case FaultKind::kAllocation: guest.guest().fail_allocation_at(fault.amount); return true;
     case FaultKind::kGrantsTaken: take_grants(guest, fault.span); return true;
     case FaultKind::kPortsTaken: take_ports(guest, fault.span); return true;

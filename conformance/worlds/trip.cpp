@@ -25,19 +25,23 @@ bool Trip::advance() {
       phase_ = Phase::kSuspended;
       return true;
     case Phase::kSuspended:
-      if (now < since_ + fault_.span) return false;
+      // An image is made at once and lies about; the others wait here.
+      if (fault_.kind != sim::FaultKind::kSave && now < since_ + fault_.span) return false;
       if (fault_.kind == sim::FaultKind::kSuspend) {
         guest_.host().toolstack().cancel_suspend(guest_.domid());
         phase_ = Phase::kResuming;
         return true;
       }
-      for (const Targets::Device& device : targets_.devices) {
-        if (device.guest == &guest_) guest_.host().toolstack().force_detach(device.paths);
-      }
+      detach();
       phase_ = Phase::kDetaching;
       return true;
     case Phase::kDetaching:
       if (any_grant_used(guest_.domain())) return false;
+      image_.emplace(guest_.host().toolstack().save(guest_.domid()));
+      phase_ = Phase::kSaved;
+      return true;
+    case Phase::kSaved:
+      if (now < since_ + fault_.span) return false;
       arrive();
       phase_ = Phase::kResuming;
       return true;
@@ -50,9 +54,16 @@ bool Trip::advance() {
   return false;
 }
 
+void Trip::detach() {
+  for (const Targets::Device& device : targets_.devices) {
+    if (device.guest == &guest_) guest_.host().toolstack().force_detach(device.paths);
+  }
+}
+
 void Trip::arrive() {
   Site& site = *targets_.sites[fault_.amount % targets_.sites.size()];
-  const uint16_t domid = receive(guest_, site.host());
+  const uint16_t domid = receive(guest_, *std::move(image_), site.host());
+  image_.reset();
   for (Targets::Device& device : targets_.devices) {
     if (device.guest == &guest_) device.paths = device.attach(site, domid);
   }

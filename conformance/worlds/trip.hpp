@@ -1,13 +1,16 @@
 #pragma once
 
+#include <optional>
+
 #include "conformance/worlds/targets.hpp"
 #include "sim/faults/plan.hpp"
+#include "sim/toolstack/domain_image.hpp"
 
 namespace ringside::conformance {
 
 /// A guest's way through a suspend: it is asked to, suspends, and goes on where it was
-/// (kSuspend, the suspend is cancelled) or on one of the hosts (kMigration, with the amount
-/// drawing which). An actor takes it on, step by step.
+/// (kSuspend, the suspend is cancelled) or on one of the hosts (kMigration and kSave, with the
+/// amount drawing which). An actor takes it on, step by step.
 class Trip {
  public:
   Trip(Targets& targets, DriverGuest& guest, const sim::Fault& fault);
@@ -18,10 +21,11 @@ class Trip {
   const DriverGuest& guest() const { return guest_; }
 
  private:
-  enum class Phase : uint8_t { kAsked, kSuspended, kDetaching, kResuming, kOver };
+  enum class Phase : uint8_t { kAsked, kSuspended, kDetaching, kSaved, kResuming, kOver };
   static constexpr sim::Nanoseconds kLook = 20'000;
 
   bool advance();
+  void detach();
   void arrive();
 
   Targets& targets_;
@@ -29,6 +33,7 @@ class Trip {
   sim::Fault fault_;
   Phase phase_ = Phase::kAsked;
   sim::Nanoseconds since_ = 0;
+  std::optional<sim::DomainImage> image_;
 };
 
 }  // namespace ringside::conformance

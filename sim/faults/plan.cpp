@@ -31,6 +31,7 @@ constexpr std::array<Row, kFaultKinds> kRows{{
     {FaultKind::kTornMemory, "torn-memory", 100 * kMicrosecond, 0},
     {FaultKind::kSuspend, "suspend", 300 * kMicrosecond, 0},
     {FaultKind::kMigration, "migration", 300 * kMicrosecond, 8},
+    {FaultKind::kSave, "save", 5'000 * kMicrosecond, 8},
 }};
 
 constexpr std::array<FaultKind, kFaultKinds> kKinds = [] {

@@ -29,8 +29,9 @@ enum class FaultKind : uint8_t {
   kTornMemory,    ///< the peer changes the ring pages of device `target` to and fro
   kSuspend,       ///< guest `target` is suspended, and goes on where it was after the span
   kMigration,     ///< guest `target` is suspended and goes on elsewhere; `amount` draws where
+  kSave,          ///< the same, but meanwhile it is nowhere: its image waits for the span
 };
-inline constexpr size_t kFaultKinds = 14;
+inline constexpr size_t kFaultKinds = 15;
 
 /// The kind's name in plans and on the command line: "event-delay".
 std::string_view to_string(FaultKind kind);

@@ -314,30 +314,6 @@ void Domain::tell_time(int64_t offset) {
   clock.write_wall_clock(*shared_info_, offset);
 }
 
-void Domain::take_memory(Domain& from) {
-  const std::scoped_lock lock(mutex_, from.mutex_);
-  for (uint64_t gfn = 0; gfn < total_gfns_; ++gfn) {
-    if (std::exchange(from.slots_[gfn].unbacked, false)) {
-      slots_[gfn].unbacked = true;
-      slots_[gfn].spare = std::exchange(from.slots_[gfn].spare, false);
-      from.populated_.fetch_sub(1);
-      populated_.fetch_add(1);
-      continue;
-    }
-    if (from.slots_[gfn].frame.load() == 0) continue;
-    const bool owned = from.slots_[gfn].owned;
-    const MachineFrame frame = from.detach(gfn);
-    if (!owned) continue;
-    slots_[gfn].owned = true;
-    slots_[gfn].frame.store(frame, std::memory_order_release);
-    populated_.fetch_add(1);
-  }
-  next_gfn_ = from.next_gfn_;
-  spare_ = std::move(from.spare_);
-  next_hole_ = from.next_hole_;
-  free_holes_ = std::move(from.free_holes_);
-}
-
 void Domain::set_mover(std::function<void(Domain&)> mover) {
   const std::lock_guard lock(mutex_);
   mover_ = std::move(mover);

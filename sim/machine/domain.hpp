@@ -16,6 +16,7 @@
 #include "sim/machine/frames.hpp"
 #include "sim/machine/grant_table.hpp"
 #include "sim/machine/port_device.hpp"
+#include "sim/machine/saved_memory.hpp"
 #include "sim/world/world.hpp"
 
 namespace ringside::sim {
@@ -160,10 +161,11 @@ class Domain {
   /// VIRQ_TIMER to the vCPU once; kForever: not any more.
   void set_single_timer(unsigned vcpu, Nanoseconds when);
 
-  // --- restore --------------------------------------------------------------------------
-  /// Takes over all memory of `from` at the same frame numbers; Xen's own frames stay behind.
-  /// Both have the same memory_gfns().
-  void take_memory(Domain& from);
+  // --- save and restore -----------------------------------------------------------------
+  /// Takes all memory from the domain; Xen's own frames stay behind.
+  SavedMemory save_memory();
+  /// Gives it back at the same frame numbers. Precondition: no memory, the same memory_gfns().
+  void take_memory(SavedMemory saved);
   /// What moves with the memory: called by move_guest() with the domain it is in from then on.
   void set_mover(std::function<void(Domain&)> mover);
   void move_guest(Domain& to);

@@ -56,6 +56,7 @@ class Machine {
   World& world() { return world_; }
   const MachineConfig& config() const { return config_; }
   FrameStore& frames() { return *frames_; }
+  std::shared_ptr<FrameStore> shared_frames() const { return frames_; }
   /// Which host of its world this is, from 0.
   unsigned host() const { return host_; }
 

@@ -8,6 +8,7 @@
 #include "sim/machine/machine.hpp"
 #include "sim/machine/profiles.hpp"
 #include "sim/toolstack/device_nodes.hpp"
+#include "sim/toolstack/domain_image.hpp"
 #include "sim/xenstore/xenstored.hpp"
 
 namespace ringside::sim {
@@ -183,28 +184,34 @@ void Toolstack::cancel_suspend(uint16_t domid) {
   if (Domain* domain = machine_.find(domid)) domain->resume(kCancelled);
 }
 
-Domain& Toolstack::receive(Toolstack& sender, uint16_t source, const GuestConfig& config) {
-  Domain* from = sender.machine_.find(source);
-  if (from == nullptr || from->shutdown_reason() != SHUTDOWN_suspend) {
-    throw std::runtime_error("only a suspended domain can be restored elsewhere");
+DomainImage Toolstack::save(uint16_t domid) {
+  Domain& domain = living(domid);
+  if (domain.shutdown_reason() != SHUTDOWN_suspend) {
+    throw std::runtime_error("only a suspended domain can be saved");
   }
+  xenstored_.release(domid);
+  DomainImage image(domain);
+  destroy_domain(domid);
+  return image;
+}
+
+Domain& Toolstack::restore(DomainImage image, const GuestConfig& config) {
+  Domain& former = *image.domain_;
   Domain& domain = machine_.create_domain({.name = config.name,
-                                           .vcpus = from->vcpus(),
-                                           .max_pages = from->max_pages(),
+                                           .vcpus = former.vcpus(),
+                                           .max_pages = image.memory_.max_pages,
                                            .pages = 0,
-                                           .memory_gfns = from->memory_gfns()});
-  sender.xenstored_.release(source);
-  domain.take_memory(*from);
-  const uint64_t store_gfn = from->hvm_param(HVM_PARAM_STORE_PFN);
-  const uint64_t console_gfn = has_console() ? from->hvm_param(HVM_PARAM_CONSOLE_PFN) : 0;
+                                           .memory_gfns = image.memory_.memory_gfns});
+  domain.take_memory(std::move(image.memory_));
+  const uint64_t store_gfn = former.hvm_param(HVM_PARAM_STORE_PFN);
+  const uint64_t console_gfn = has_console() ? former.hvm_param(HVM_PARAM_CONSOLE_PFN) : 0;
   for (const uint64_t gfn : {store_gfn, console_gfn}) {
     if (gfn != 0) std::memset(domain.page_address(gfn), 0, kPageSize);
   }
   emulate(domain, config);
   give_channels(domain, store_gfn, console_gfn, config);
-  from->move_guest(domain);
-  restored_from_[domain.id()] = from;
-  sender.destroy_domain(source);
+  former.move_guest(domain);
+  restored_from_[domain.id()] = &former;
   return domain;
 }
 

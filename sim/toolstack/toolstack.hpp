@@ -14,6 +14,7 @@
 namespace ringside::sim {
 
 class Domain;
+class DomainImage;
 class Machine;
 class Xenstored;
 struct DomainChannels;
@@ -79,15 +80,12 @@ class Toolstack {
   Domain& reboot(uint16_t domid);
   /// Lets a suspended domain go on as if it had not been suspended.
   void cancel_suspend(uint16_t domid);
-  /// Makes a domain of what `source`, which is suspended, has in memory, as restore and the
-  /// receiving end of a migration do, and destroys `source`: another id, ports and nodes, empty
-  /// grant table, no devices. It stays suspended until finish_restore(). The back ends of
-  /// `source` must have let go of its memory.
-  Domain& restore(uint16_t source, const GuestConfig& config = {}) {
-    return receive(*this, source, config);
-  }
-  /// The same with a domain of another host, whose toolstack is `sender`.
-  Domain& receive(Toolstack& sender, uint16_t source, const GuestConfig& config = {});
+  /// Takes a suspended domain off the host: its nodes and Xen's objects go, its memory and vCPUs
+  /// go into the image. Its back ends must have let go of its memory.
+  DomainImage save(uint16_t domid);
+  /// Makes a domain of an image, on whichever host it was taken: another id, ports and nodes,
+  /// empty grant table, no devices. It stays suspended until finish_restore().
+  Domain& restore(DomainImage image, const GuestConfig& config = {});
   void finish_restore(uint16_t domid);
 
   /// Writes both ends' nodes in one transaction, in state Initialising.

@@ -8,6 +8,7 @@
 
 #include "sim/machine/machine.hpp"
 #include "sim/machine/profiles.hpp"
+#include "sim/toolstack/domain_image.hpp"
 #include "sim/xenstore/xenstored.hpp"
 
 namespace ringside::sim {
@@ -235,6 +236,20 @@ TEST_F(ToolstackTest, APausedDomainIsCounted) {
   toolstack_.unpause(guest.id());
   EXPECT_FALSE(guest.paused());
   EXPECT_THROW(toolstack_.pause(99), std::runtime_error);
+}
+
+TEST_F(ToolstackTest, AnImageThatIsNeverRestoredFreesTheMemory) {
+  constexpr uint32_t kPages = 1000;
+  Domain& guest = toolstack_.create_domain({.memory_kib = kPages * 4});
+  guest.page_address(guest.allocate_pages(1).at(0))[0] = std::byte{1};
+  guest.set_shutdown(SHUTDOWN_suspend);
+  uint32_t unreserved = 0;
+  {
+    const DomainImage image = toolstack_.save(guest.id());
+    EXPECT_EQ(machine_.find(guest.id()), nullptr);
+    unreserved = machine_.frames().unreserved();
+  }
+  EXPECT_EQ(machine_.frames().unreserved(), unreserved + kPages);
 }
 
 }  // namespace
