@@ -58,6 +58,7 @@ bool Injector::strike(const Fault& fault) {
     case FaultKind::kStoreStuck:
       host.xenstored().pause(host.world().now() + fault.span);
       return true;
+    case FaultKind::kStoreReset: return guest.host().xenstored().reset_connection(guest.domid());
     case FaultKind::kBackendCrash:
     case FaultKind::kBackendSlow:
     case FaultKind::kBackendStuck: {

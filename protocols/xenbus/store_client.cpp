@@ -36,6 +36,7 @@ bool only_acknowledges(uint32_t type) {
 
 StoreClient::~StoreClient() {
   channel_.reset();
+  retry_.reset();
   bool cut = false;
   while (requests_ != nullptr) {
     cut = cut || requests_->begun();
@@ -55,6 +56,9 @@ Status StoreClient::start() {
   auto lock = platform_.create_lock();
   if (!lock) return lock.status();
   lock_ = *std::move(lock);
+  auto retry = platform_.create_timer(Delegate::to<&StoreClient::poll>(*this), 0);
+  if (!retry) return retry.status();
+  retry_ = *std::move(retry);
 
   return attach();
 }
@@ -94,7 +98,7 @@ Status StoreClient::reconnect() {
   const platform::LockGuard guard(*lock_);
   ring_ = StoreRing(page_);
   open_ = true;
-  disconnected_ = false;
+  disconnected_ = restarting_ = answered_ = false;
   return Status::kOk;
 }
 
@@ -202,19 +206,32 @@ void StoreClient::poll() {
 
 bool StoreClient::pump() {
   if (!open_ || disconnected_ || ring_.reconnecting()) return false;
+  if (std::exchange(restarting_, false)) ring_ = StoreRing(page_);
   // STORE-021: xenstored has given up; nothing in the page means anything any more.
-  if (!ok(ring_.health())) {
-    die(Status::kClosed);
-    return false;
-  }
+  if (!ok(ring_.health())) return start_over();
   bool moved = false;
   for (unsigned round = 0; round < kMaxRounds && open_; ++round) {
+    const bool watched = watches_stale_ && watch_one_again();
     const bool sent = send_some();
     const bool received = open_ && receive_some();
-    if (!sent && !received) break;
+    if (!watched && !sent && !received) break;
     moved = true;
   }
   return moved && open_;
+}
+
+bool StoreClient::start_over() {
+  // STORE-036: who answers nothing between two errors would keep this going for ever.
+  if (!ring_.can_reconnect() || !answered_) {
+    die(Status::kClosed);
+    return false;
+  }
+  platform_.log(platform::LogLevel::kWarning, "xenstored gave up the connection; opening another");
+  drop_connection();
+  answered_ = false;
+  restarting_ = true;
+  ring_.request_reconnect();
+  return true;
 }
 
 bool StoreClient::send_some() {
@@ -268,6 +285,7 @@ void StoreClient::reply_arrived() {
                     (failed || header.type == request->header.type) &&
                     request->sent == request->bytes.size();
   if (!fits) return protocol_broken();
+  answered_ = true;
   if (failed) return complete(*request, status_of_error(incoming_.payload()));
   // STORE-035: what was done must not be reported as not done for want of memory.
   if (only_acknowledges(header.type)) return complete(*request, Status::kOk);
@@ -308,7 +326,12 @@ void StoreClient::undo(uint32_t type, std::string_view reply) {
 void StoreClient::disconnect() {
   const platform::LockGuard guard(*lock_);
   disconnected_ = true;
+  drop_connection();
+}
+
+void StoreClient::drop_connection() {
   ++connection_;
+  watches_stale_ = true;
   incoming_.clear();
   for (Request* next = requests_; next != nullptr;) {
     Request& request = *next;
@@ -326,9 +349,7 @@ Status StoreClient::resume() {
   if (page_ != nullptr) platform_.unmap_frame(page_);
   page_ = nullptr;
   const Status status = attach();
-  if (!ok(status)) return status;
-  watch_again();
-  poll();
+  if (ok(status)) poll();
   return status;
 }
 

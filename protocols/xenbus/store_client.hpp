@@ -19,7 +19,9 @@ namespace ringside::xenbus {
 ///
 /// Any number of callers may wait at once; replies are matched by their request id and may
 /// come in any order. What breaks the wire protocol kills the connection: every waiter gets
-/// kPeerViolation (or kClosed when xenstored itself gave up), every later call kClosed.
+/// kPeerViolation, every later call kClosed. When xenstored itself gives up the connection, it
+/// is opened anew, as after resume(); where it can't be, or nothing was answered since the last
+/// time, every call ends with kClosed.
 /// Source: xenstore.txt, xenstore-ring.txt, xs_wire.h. [STORE-001..025]
 class StoreClient final : public Store {
  public:
@@ -87,8 +89,11 @@ class StoreClient final : public Store {
   void protocol_broken();
   Status attach();
   Status reconnect();
-  void watch_again();
-  Status watch_one_again();
+  /// What the connection knew is gone with it.
+  void drop_connection();
+  bool start_over();
+  bool watch_one_again();
+  Status register_again(Registration& registration);
 
   platform::Platform& platform_;
   Hypercalls& xen_;
@@ -97,11 +102,15 @@ class StoreClient final : public Store {
   std::byte* page_ = nullptr;
   Port port_ = 0;
   Owned<EventChannel> channel_;
+  Owned<platform::Timer> retry_;
   Owned<platform::Lock> lock_;  ///< guards all below
   StoreRing ring_;
   bool open_ = false;
-  bool disconnected_ = false;  ///< between disconnect() and resume()
-  uint32_t connection_ = 0;    ///< counts resumes; transactions carry it
+  bool disconnected_ = false;   ///< between disconnect() and resume()
+  bool restarting_ = false;     ///< xenstored has been asked to start afresh
+  bool answered_ = false;       ///< on this connection
+  bool watches_stale_ = false;  ///< some are of an earlier connection
+  uint32_t connection_ = 0;     ///< counts them; transactions and watches carry it
   StoreMessage incoming_;
   Request* requests_ = nullptr;  ///< in order of submission
   unsigned request_count_ = 0;

@@ -12,6 +12,7 @@ namespace ringside::xenbus {
 namespace {
 
 constexpr std::string_view kNul{"\0", 1};
+constexpr platform::Nanoseconds kRetryPause = platform::kMillisecond;
 
 /// A number as text, for as long as this lives.
 class Decimal {
@@ -179,18 +180,21 @@ Result<Owned<Watch>> StoreClient::watch(std::string_view path, Delegate changed)
       platform::Box<Registration>::create(platform_, *this, *std::move(copy), changed, uint32_t{0});
   if (!box) return box.status();
   Registration& registration = **box;
+  uint32_t connection = 0;
   {
     // STORE-014: the first event may come before the reply.
     const platform::LockGuard guard(*lock_);
     registration.token = next_token_++;
-    registration.connection = connection_;
+    registration.connection = connection = connection_;
     registration.next = registrations_;
     registrations_ = &registration;
   }
   const Decimal number(registration.token);
   const std::string_view segments[] = {path, kNul, number.view(), kNul};
   const Status status = perform(XS_WATCH, kNoTransaction, segments);
-  if (!ok(status)) {
+  // A new connection in between has registered it already.
+  const bool again = status == Status::kExists && registration.connection != connection;
+  if (!ok(status) && !again) {
     forget(registration);
     if (status == Status::kTimedOut) send_and_forget(XS_UNWATCH, kNoTransaction, segments);
     return status;
@@ -199,32 +203,27 @@ Result<Owned<Watch>> StoreClient::watch(std::string_view path, Delegate changed)
   return Owned<Watch>(&registration);
 }
 
-void StoreClient::watch_again() {
-  constexpr platform::Nanoseconds kPause = platform::kMillisecond;
-  // Without its watches nobody would ever hear of the new back ends: this has to succeed.
-  for (;;) {
-    const Status status = watch_one_again();
-    if (status == Status::kNotFound || status == Status::kClosed) return;
-    poll();
-    if (ok(status)) continue;
-    auto never = platform_.create_event();
-    if (never) (void)platform_.wait_until(**never, platform_.now() + kPause);
+bool StoreClient::watch_one_again() {
+  Registration* stale = registrations_;
+  while (stale != nullptr && stale->connection == connection_) stale = stale->next;
+  if (stale == nullptr) {
+    watches_stale_ = false;
+    return false;
   }
+  const Status status = register_again(*stale);
+  // Without its watches nobody would ever hear of new back ends: this has to succeed. When too
+  // much is under way, the next answer leads here.
+  if (!ok(status) && status != Status::kBusy) retry_->start(platform_.now() + kRetryPause);
+  return ok(status);
 }
 
-Status StoreClient::watch_one_again() {
-  const platform::LockGuard guard(*lock_);
-  Registration* registration = registrations_;
-  while (registration != nullptr && registration->connection == connection_) {
-    registration = registration->next;
-  }
-  if (registration == nullptr) return Status::kNotFound;
-  const Decimal number(registration->token);
-  const std::string_view segments[] = {registration->path.view(), kNul, number.view(), kNul};
+Status StoreClient::register_again(Registration& registration) {
+  const Decimal number(registration.token);
+  const std::string_view segments[] = {registration.path.view(), kNul, number.view(), kNul};
   auto request = compose(XS_WATCH, kNoTransaction, segments);
   if (!request) return request.status();
   if (const Status status = append(**request); !ok(status)) return status;
-  registration->connection = connection_;
+  registration.connection = connection_;
   Request& kept = **request;
   kept.abandoned = true;
   kept.self = *std::move(request);

@@ -24,6 +24,7 @@ constexpr std::array<Row, kFaultKinds> kRows{{
     {FaultKind::kBackendSlow, "backend-slow", 500 * kMicrosecond, 50 * kMicrosecond},
     {FaultKind::kBackendStuck, "backend-stuck", 500 * kMicrosecond, 0},
     {FaultKind::kStoreStuck, "store-stuck", 300 * kMicrosecond, 0},
+    {FaultKind::kStoreReset, "store-reset", 0, 0},
     {FaultKind::kAllocation, "allocation", 0, 40},
     {FaultKind::kGrantsTaken, "grants-taken", 300 * kMicrosecond, 0},
     {FaultKind::kPortsTaken, "ports-taken", 300 * kMicrosecond, 0},

@@ -22,6 +22,7 @@ enum class FaultKind : uint8_t {
   kBackendSlow,   ///< each turn of back end `target` comes `amount` ns late
   kBackendStuck,  ///< back end `target` does nothing during the span
   kStoreStuck,    ///< xenstored does nothing during the span
+  kStoreReset,    ///< xenstored gives up the connection of guest `target`
   kAllocation,    ///< in guest `target`, the `amount`-th allocation from then on fails
   kGrantsTaken,   ///< guest `target` has no grant reference left during the span
   kPortsTaken,    ///< guest `target` has no event channel left during the span
@@ -31,7 +32,7 @@ enum class FaultKind : uint8_t {
   kMigration,     ///< guest `target` is suspended and goes on elsewhere; `amount` draws where
   kSave,          ///< the same, but meanwhile it is nowhere: its image waits for the span
 };
-inline constexpr size_t kFaultKinds = 15;
+inline constexpr size_t kFaultKinds = 16;
 
 /// The kind's name in plans and on the command line: "event-delay".
 std::string_view to_string(FaultKind kind);

@@ -29,6 +29,9 @@ class RingConnection {
   };
   /// Takes requests and hands out replies and events as far as both rings allow.
   Outcome serve();
+  /// Ends the service with that reason (XENSTORE_ERROR_*) until the domain asks for a new
+  /// connection; the domain is to get an event.
+  void ignore(uint32_t reason);
 
   /// The domain broke the protocol and is not served any more.
   bool ignored() const { return ignored_; }
@@ -36,7 +39,6 @@ class RingConnection {
 
  private:
   void restart();
-  void ignore(uint32_t reason);
   bool receive();
   bool transmit();
   bool take_bytes(uint32_t produced);

@@ -89,6 +89,15 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     drop(domain);
   }
 
+  bool reset(DomainId domain) {
+    const std::lock_guard lock(mutex_);
+    const auto found = rings_.find(domain);
+    if (found == rings_.end() || found->second.connection->ignored()) return false;
+    found->second.connection->ignore(XENSTORE_ERROR_COMM);
+    daemon_.machine_.dom0().events().send(found->second.port);
+    return true;
+  }
+
   /// True when there is more to do at once.
   bool serve() {
     const std::lock_guard lock(mutex_);
@@ -220,6 +229,8 @@ void Xenstored::release(uint16_t domid) {
   rings_->release(domid);
   server_.mark_released(domid);
 }
+
+bool Xenstored::reset_connection(uint16_t domid) { return rings_->reset(domid); }
 
 std::unique_ptr<xenstore::LocalClient> Xenstored::connect(uint16_t domid) {
   return std::make_unique<xenstore::LocalClient>(server_, domid);

@@ -35,6 +35,10 @@ class Xenstored {
   /// Ends the service of a domain: its connection, watches and transactions.
   void release(uint16_t domid);
 
+  /// Gives up the connection of a domain as if it had met with an I/O error: with
+  /// XENSTORE_ERROR_COMM, until the domain asks for a new one. False when it has none.
+  bool reset_connection(uint16_t domid);
+
   /// A client in this process which acts as `domid`; dom0 may do everything.
   std::unique_ptr<xenstore::LocalClient> connect(uint16_t domid = 0);
 
