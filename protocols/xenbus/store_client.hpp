@@ -108,7 +108,7 @@ class StoreClient final : public Store {
   bool open_ = false;
   bool disconnected_ = false;   ///< between disconnect() and resume()
   bool restarting_ = false;     ///< xenstored has been asked to start afresh
-  bool answered_ = false;       ///< on this connection
+  bool may_restart_ = false;    ///< something was answered since the last time
   bool watches_stale_ = false;  ///< some are of an earlier connection
   uint32_t connection_ = 0;     ///< counts them; transactions and watches carry it
   StoreMessage incoming_;
