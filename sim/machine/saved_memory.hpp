@@ -14,7 +14,7 @@ namespace ringside::sim {
 /// The frames stay where they are, as what ran in the domain knows them by their addresses; they
 /// are freed unless a domain takes them over.
 struct SavedMemory {
-  explicit SavedMemory(std::shared_ptr<FrameStore> frames) : frames(std::move(frames)) {}
+  explicit SavedMemory(std::shared_ptr<FrameStore> store) : frames(std::move(store)) {}
   ~SavedMemory();
   SavedMemory(SavedMemory&&) = default;
   SavedMemory& operator=(SavedMemory&&) = delete;
