@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "protocols/xenvif/packet.hpp"
+
 namespace ringside::backends {
 
 /// One Ethernet frame on the back end's side of a vif, with what the ring said about it.
@@ -15,6 +17,7 @@ struct Frame {
   Checksum checksum = Checksum::kUnknown;
   GsoType gso_type = GsoType::kNone;
   uint16_t gso_size = 0;
+  xenvif::PacketHash hash{};
 
   friend bool operator==(const Frame&, const Frame&) = default;
 };

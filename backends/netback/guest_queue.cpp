@@ -6,9 +6,8 @@ namespace ringside::backends {
 
 std::unique_ptr<GuestQueue> GuestQueue::connect(Handles& handles, uint16_t domain,
                                                 const QueueKeys& keys, const GuestFeatures& guest,
-                                                const NetbackProfile& profile,
-                                                NetbackStatistics& statistics) {
-  std::unique_ptr<GuestQueue> queue(new GuestQueue(handles, domain, guest, profile, statistics));
+                                                const QueueContext& context) {
+  std::unique_ptr<GuestQueue> queue(new GuestQueue(handles, domain, guest, context));
   if (!queue->attach(keys)) return nullptr;
   return queue;
 }

@@ -7,7 +7,9 @@
 #include <optional>
 #include <vector>
 
+#include "backends/netback/multicast_list.hpp"
 #include "backends/netback/netback.hpp"
+#include "backends/netback/static_grants.hpp"
 #include "backends/xenbus/handles.hpp"
 #include "protocols/platform/xen.hpp"
 #include "protocols/ring/back_ring.hpp"
@@ -32,6 +34,14 @@ struct QueueKeys {
   std::optional<uint32_t> rx_port;  ///< nothing: one channel for both
 };
 
+/// What the queues of a vif share, and what of the vif's is this queue's.
+struct QueueContext {
+  const NetbackProfile& profile;
+  NetbackStatistics& statistics;
+  MulticastList& multicast;
+  const StaticGrants& grants;
+};
+
 /// One connected pair of rings, the back end's side.
 ///
 /// The guest is not trusted: what it writes is copied once, checked, and costs at most its
@@ -41,8 +51,7 @@ class GuestQueue {
   /// Maps the rings and binds the channels; nullptr when the guest's keys do not work.
   static std::unique_ptr<GuestQueue> connect(Handles& handles, uint16_t domain,
                                              const QueueKeys& keys, const GuestFeatures& guest,
-                                             const NetbackProfile& profile,
-                                             NetbackStatistics& statistics);
+                                             const QueueContext& context);
   ~GuestQueue();
   GuestQueue(const GuestQueue&) = delete;
   GuestQueue& operator=(const GuestQueue&) = delete;
@@ -69,17 +78,20 @@ class GuestQueue {
     std::vector<netif_tx_request_t> slots;
     unsigned extras = 0;
     bool good = true;
+    bool dummy = false;  ///< there only for its extras
     Frame frame;
   };
   enum class Taken : uint8_t { kNothing, kPacket, kNonsense };
 
   GuestQueue(Handles& handles, uint16_t domain, const GuestFeatures& guest,
-             const NetbackProfile& profile, NetbackStatistics& statistics)
+             const QueueContext& context)
       : handles_(handles),
         domain_(domain),
         guest_(guest),
-        profile_(profile),
-        statistics_(statistics) {}
+        profile_(context.profile),
+        statistics_(context.statistics),
+        multicast_(context.multicast),
+        grants_(context.grants) {}
 
   bool attach(const QueueKeys& keys);
   void* map(uint32_t ref);
@@ -88,6 +100,10 @@ class GuestQueue {
   Taken take_packet(Sent& packet);
   Taken take_extras(Sent& packet);
   void take_extra(const netif_extra_info_t& extra, Sent& packet) const;
+  void take_gso(const netif_extra_info_t& extra, Sent& packet) const;
+  void take_hash(const netif_extra_info_t& extra, Sent& packet) const;
+  void take_multicast(const netif_extra_info_t& extra, Sent& packet) const;
+  void fetch_static(Sent& packet) const;
   void check(Sent& packet) const;
   bool gso_allowed(uint8_t type) const;
   void fetch(std::vector<Sent>& packets, size_t count);
@@ -100,6 +116,7 @@ class GuestQueue {
   bool adapt(Frame& frame);
   size_t slots_for(const Frame& frame) const;
   void place(const Frame& frame);
+  void place_extras(const Frame& frame);
   void put_batch();
   void segment(const Frame& frame);
 
@@ -108,6 +125,8 @@ class GuestQueue {
   GuestFeatures guest_;
   const NetbackProfile& profile_;
   NetbackStatistics& statistics_;
+  MulticastList& multicast_;
+  const StaticGrants& grants_;
 
   void* tx_page_ = nullptr;
   void* rx_page_ = nullptr;

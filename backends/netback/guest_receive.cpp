@@ -26,6 +26,11 @@ uint16_t wire_flags(Frame::Checksum checksum) {
   return 0;
 }
 
+unsigned extras_of(const Frame& frame) {
+  return (frame.gso_type != Frame::GsoType::kNone ? 1 : 0) +
+         (frame.hash.type != xenvif::HashType::kNone ? 1 : 0);
+}
+
 }  // namespace
 
 bool GuestQueue::take_buffers() {
@@ -90,6 +95,7 @@ void GuestQueue::segment(const Frame& frame) {
     if (xenvif::fill_checksum(piece.bytes, headers)) {
       piece.checksum = Frame::Checksum::kValidated;
     }
+    piece.hash = frame.hash;
     pieces.push_back(std::move(piece));
   }
   backlog_.insert(backlog_.begin(), std::make_move_iterator(pieces.begin()),
@@ -99,7 +105,7 @@ void GuestQueue::segment(const Frame& frame) {
 void GuestQueue::place(const Frame& frame) {
   const uint16_t start = profile_.receive_offset;
   const size_t room = ring::kRingPageSize - start;
-  const bool gso = frame.gso_type != Frame::GsoType::kNone;
+  const unsigned extras = extras_of(frame);
   for (size_t at = 0; at < frame.bytes.size();) {
     const bool first = at == 0;
     const size_t length = std::min(room, frame.bytes.size() - at);
@@ -114,20 +120,38 @@ void GuestQueue::place(const Frame& frame) {
     netif_rx_response_t response{buffer.id, start, 0, static_cast<int16_t>(length)};
     at += length;
     if (first) response.flags = wire_flags(frame.checksum);
-    if (first && gso) response.flags |= NETRXF_extra_info;
+    if (first && extras > 0) response.flags |= NETRXF_extra_info;
     if (at < frame.bytes.size()) response.flags |= NETRXF_more_data;
     answers_.push_back({response, static_cast<int>(copies_.size())});
     copies_.push_back(copy);
-    if (first && gso) {  // NETIF-RX-022: the extra takes the next request's slot
-      buffers_.pop_front();
-      netif_extra_info_t extra{};
-      extra.type = XEN_NETIF_EXTRA_TYPE_GSO;
-      extra.u.gso.size = frame.gso_size;
-      extra.u.gso.type = static_cast<uint8_t>(frame.gso_type);
-      answers_.push_back({ring::slot_as<netif_rx_response_t>(extra), -1});
-    }
+    if (first) place_extras(frame);
   }
   ++statistics_.port_packets;
+}
+
+void GuestQueue::place_extras(const Frame& frame) {
+  const bool hashed = frame.hash.type != xenvif::HashType::kNone;
+  const auto add = [this](const netif_extra_info_t& extra) {
+    buffers_.pop_front();  // NETIF-RX-022: an extra takes the next request's slot
+    answers_.push_back({ring::slot_as<netif_rx_response_t>(extra), -1});
+  };
+  if (frame.gso_type != Frame::GsoType::kNone) {
+    netif_extra_info_t extra{};
+    extra.type = XEN_NETIF_EXTRA_TYPE_GSO;
+    extra.flags = hashed ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
+    extra.u.gso.size = frame.gso_size;
+    extra.u.gso.type = static_cast<uint8_t>(frame.gso_type);
+    add(extra);
+  }
+  if (!hashed) return;
+  netif_extra_info_t extra{};
+  extra.type = XEN_NETIF_EXTRA_TYPE_HASH;
+  extra.u.hash.type = static_cast<uint8_t>(frame.hash.type);
+  extra.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
+  for (unsigned i = 0; i < sizeof(extra.u.hash.value); ++i) {
+    extra.u.hash.value[i] = static_cast<uint8_t>(frame.hash.value >> 8 * i);  // NETIF-RX-029
+  }
+  add(extra);
 }
 
 void GuestQueue::put_batch() {
@@ -160,7 +184,7 @@ bool GuestQueue::serve_receive() {
     Frame frame = std::move(backlog_.front());
     backlog_.pop_front();
     if (!adapt(frame)) continue;
-    const size_t needed = slots_for(frame) + (frame.gso_type != Frame::GsoType::kNone ? 1 : 0);
+    const size_t needed = slots_for(frame) + extras_of(frame);
     while (buffers_.size() < needed) {
       if (!take_buffers()) return false;
       if (buffers_.size() >= needed || rx_ring_.arm()) break;

@@ -27,13 +27,48 @@ bool GuestQueue::gso_allowed(uint8_t type) const {
 
 void GuestQueue::take_extra(const netif_extra_info_t& extra, Sent& packet) const {
   ++packet.extras;
+  switch (extra.type) {
+    case XEN_NETIF_EXTRA_TYPE_GSO: return take_gso(extra, packet);
+    case XEN_NETIF_EXTRA_TYPE_HASH: return take_hash(extra, packet);
+    case XEN_NETIF_EXTRA_TYPE_MCAST_ADD:
+    case XEN_NETIF_EXTRA_TYPE_MCAST_DEL: return take_multicast(extra, packet);
+    default: packet.good = false;  // NETIF-RX-049
+  }
+}
+
+void GuestQueue::take_gso(const netif_extra_info_t& extra, Sent& packet) const {
   const auto& gso = extra.u.gso;
-  if (extra.type != XEN_NETIF_EXTRA_TYPE_GSO || gso.size == 0 || !gso_allowed(gso.type)) {
-    packet.good = false;  // NETIF-RX-049, NETIF-TX-008
+  if (gso.size == 0 || !gso_allowed(gso.type)) {
+    packet.good = false;  // NETIF-TX-008
     return;
   }
   packet.frame.gso_type = static_cast<Frame::GsoType>(gso.type);
   packet.frame.gso_size = gso.size;
+}
+
+void GuestQueue::take_hash(const netif_extra_info_t& extra, Sent& packet) const {
+  const auto& hash = extra.u.hash;
+  if (!profile_.control_ring || hash.algorithm != XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ ||
+      hash.type > static_cast<uint8_t>(xenvif::HashType::kTcpV6)) {
+    packet.good = false;
+    return;
+  }
+  uint32_t value = 0;  // NETIF-RX-029
+  for (unsigned i = 0; i < sizeof(hash.value); ++i) value |= uint32_t{hash.value[i]} << 8 * i;
+  packet.frame.hash = {static_cast<xenvif::HashType>(hash.type), value};
+}
+
+void GuestQueue::take_multicast(const netif_extra_info_t& extra, Sent& packet) const {
+  packet.dummy = true;
+  MulticastList::Address address{};
+  std::copy_n(extra.u.mcast.addr, address.size(), address.begin());
+  if (!profile_.multicast) {
+    packet.good = false;
+  } else if (extra.type == XEN_NETIF_EXTRA_TYPE_MCAST_DEL) {
+    multicast_.remove(address);
+  } else if (!multicast_.add(address)) {
+    packet.good = false;
+  }
 }
 
 GuestQueue::Taken GuestQueue::take_extras(Sent& packet) {
@@ -53,6 +88,7 @@ GuestQueue::Taken GuestQueue::take_packet(Sent& packet) {
   packet.slots.clear();
   packet.extras = 0;
   packet.good = true;
+  packet.dummy = false;
   packet.frame = Frame{};
   auto taken = tx_ring_.take();
   if (!taken) return Taken::kNonsense;
@@ -73,6 +109,7 @@ GuestQueue::Taken GuestQueue::take_packet(Sent& packet) {
 
 void GuestQueue::check(Sent& packet) const {
   if (packet.slots.size() > (profile_.scatter_gather ? kMaxSlots : 1)) packet.good = false;
+  if (packet.dummy) return;
   netif_tx_request_t& first = packet.slots[0];
   const uint16_t total = first.size;
   if (total < xenvif::kEthernetHeader) packet.good = false;  // NETIF-TX-039
@@ -91,7 +128,10 @@ void GuestQueue::check(Sent& packet) const {
 void GuestQueue::fetch_by_map(Sent& packet) {
   size_t at = 0;
   for (const netif_tx_request_t& slot : packet.slots) {
-    if (slot.size == 0) continue;  // NETIF-TX-041
+    if (slot.size == 0 || grants_.find(slot.gref) != nullptr) {  // NETIF-TX-041
+      at += slot.size;
+      continue;
+    }
     void* page = xengnttab_map_grant_ref(handles_.grants, domain_, slot.gref, PROT_READ);
     if (page == nullptr) {
       packet.good = false;  // NETIF-TX-040
@@ -104,18 +144,31 @@ void GuestQueue::fetch_by_map(Sent& packet) {
   }
 }
 
+void GuestQueue::fetch_static(Sent& packet) const {
+  size_t at = 0;
+  for (const netif_tx_request_t& slot : packet.slots) {
+    const std::byte* page = grants_.find(slot.gref);
+    if (page != nullptr) std::memcpy(&packet.frame.bytes[at], page + slot.offset, slot.size);
+    at += slot.size;
+  }
+}
+
 void GuestQueue::fetch(std::vector<Sent>& packets, size_t count) {
   copies_.clear();
   for (size_t i = 0; i < count; ++i) {
     Sent& packet = packets[i];
-    if (!packet.good) continue;
+    if (!packet.good || packet.dummy) continue;
+    if (!grants_.empty()) fetch_static(packet);
     if (profile_.map_transmit) {
       fetch_by_map(packet);
       continue;
     }
     size_t at = 0;
     for (const netif_tx_request_t& slot : packet.slots) {
-      if (slot.size == 0) continue;
+      if (slot.size == 0 || grants_.find(slot.gref) != nullptr) {
+        at += slot.size;
+        continue;
+      }
       xengnttab_grant_copy_segment_t copy{};
       copy.source.foreign = {slot.gref, slot.offset, domain_};
       copy.dest.virt = &packet.frame.bytes[at];
@@ -131,9 +184,9 @@ void GuestQueue::fetch(std::vector<Sent>& packets, size_t count) {
   size_t next = 0;
   for (size_t i = 0; i < count; ++i) {
     Sent& packet = packets[i];
-    if (!packet.good) continue;
+    if (!packet.good || packet.dummy) continue;
     for (const netif_tx_request_t& slot : packet.slots) {
-      if (slot.size == 0) continue;
+      if (slot.size == 0 || grants_.find(slot.gref) != nullptr) continue;
       if (error != 0 || copies_[next].status != GNTST_okay) packet.good = false;
       ++next;
     }
@@ -155,6 +208,8 @@ void GuestQueue::deliver(Sent& packet, Port* port) {
   if (!packet.good) {
     ++statistics_.guest_errors;
     answer(packet, NETIF_RSP_ERROR);  // NETIF-TX-040: and the ring goes on
+  } else if (packet.dummy) {
+    answer(packet, NETIF_RSP_OKAY);
   } else if (port == nullptr) {
     answer(packet, NETIF_RSP_DROPPED);
   } else {

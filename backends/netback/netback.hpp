@@ -16,6 +16,7 @@ struct NetbackStatistics {
   uint64_t guest_errors = 0;   ///< answered with NETIF_RSP_ERROR
   uint64_t port_packets = 0;   ///< given to the guest
   uint64_t port_dropped = 0;   ///< for the guest, but it can not carry them or is not there
+  uint64_t filtered = 0;       ///< multicast that the guest did not ask for
   uint64_t violations = 0;     ///< connections ended because the guest broke the protocol
   uint64_t connections = 0;
 };

@@ -1,9 +1,15 @@
 #include "backends/netback/vif_backend.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace ringside::backends {
+namespace {
+
+constexpr const char* kRequestMulticast = "/request-multicast-control";
+
+}  // namespace
 
 VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::string path,
                        uint16_t domain, Port* port, const std::function<void()>& wake)
@@ -31,6 +37,9 @@ bool VifBackend::publish_features() {
   if (!profile_.checksum_v4) entries.emplace_back("feature-no-csum-offload", 1);
   if (profile_.checksum_v6) entries.emplace_back("feature-ipv6-csum-offload", 1);
   if (profile_.split_channels) entries.emplace_back("feature-split-event-channels", 1);
+  if (profile_.control_ring) entries.emplace_back("feature-ctrl-ring", 1);
+  if (profile_.multicast) entries.emplace_back("feature-multicast-control", 1);
+  if (profile_.multicast_dynamic) entries.emplace_back("feature-dynamic-multicast-control", 1);
   if (profile_.max_queues > 0) entries.emplace_back("multi-queue-max-queues", profile_.max_queues);
   return publish(entries);
 }
@@ -40,15 +49,42 @@ void VifBackend::connect() {
   std::string why;
   if (!read_keys(keys, why)) return fail(why);
   const GuestFeatures guest = read_guest_features();
-  for (const QueueKeys& one : keys) {
-    auto queue = GuestQueue::connect(handles(), domain(), one, guest, profile_, statistics_);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    grants_.emplace_back(handles(), domain(), profile_.max_static_grants);
+  }
+  if (!connect_control(static_cast<unsigned>(keys.size()), why)) return fail(why);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    auto queue = GuestQueue::connect(handles(), domain(), keys[i], guest,
+                                     {profile_, statistics_, multicast_, grants_[i]});
     if (queue == nullptr) return fail("mapping the rings or binding the event channels");
     queues_.push_back(std::move(queue));
+  }
+  // NETIF-CTL-011: sampled at this point, and again only by a dynamic one.
+  multicast_.apply(profile_.multicast && store().flag(frontend() + kRequestMulticast, false));
+  if (profile_.multicast_dynamic) {
+    xs_watch(handles().store, (frontend() + kRequestMulticast).c_str(), path().c_str());
   }
   ++statistics_.connections;
   become(XenbusStateConnected);
   port_due_ = true;
   pump();
+}
+
+/// NETIF-CTL-013: a front end that has no use for it gives no control ring.
+bool VifBackend::connect_control(unsigned queues, std::string& why) {
+  if (!profile_.control_ring) return true;
+  const auto ref = store().number(frontend() + "/ctrl-ring-ref");
+  const auto port = store().number(frontend() + "/event-channel-ctrl");
+  if (!ref || !port) return true;
+  control_ = Control::connect(handles(), domain(), *ref, *port, profile_, steering_,
+                              std::span(grants_).first(queues));
+  if (control_ == nullptr) why = "mapping the control ring or binding its event channel";
+  return control_ != nullptr;
+}
+
+void VifBackend::reread() {
+  if (!profile_.multicast_dynamic) return;
+  multicast_.apply(store().flag(frontend() + kRequestMulticast, false));
 }
 
 bool VifBackend::read_keys(std::vector<QueueKeys>& keys, std::string& why) const {
@@ -110,21 +146,29 @@ GuestFeatures VifBackend::read_guest_features() const {
 
 void VifBackend::disconnect() {
   for (const auto& queue : queues_) statistics_.port_dropped += queue->backlog().size();
+  if (!queues_.empty() && profile_.multicast_dynamic) {
+    xs_unwatch(handles().store, (frontend() + kRequestMulticast).c_str(), path().c_str());
+  }
   queues_.clear();
+  control_.reset();
+  grants_.clear();
+  steering_ = {};
+  multicast_.clear();
 }
 
 bool VifBackend::event(evtchn_port_t port) {
+  if (control_ != nullptr && control_->event(port)) return true;
   return std::any_of(queues_.begin(), queues_.end(),
                      [port](const auto& queue) { return queue->event(port); });
 }
 
-GuestQueue& VifBackend::queue_for(const Frame& frame) {
-  // One flow stays on one queue: its addresses and ports choose. [NETIF-NEG-006]
-  if (queues_.size() == 1) return *queues_[0];
-  size_t hash = 0;
-  const size_t end = std::min<size_t>(frame.bytes.size(), 58);
-  for (size_t i = 26; i < end; ++i) hash = hash * 31 + std::to_integer<size_t>(frame.bytes[i]);
-  return *queues_[hash % queues_.size()];
+bool VifBackend::serve_queues(size_t& waiting) {
+  waiting = 0;
+  for (const auto& queue : queues_) {
+    if (!queue->serve_receive()) return false;
+    waiting += queue->backlog().size();
+  }
+  return true;
 }
 
 void VifBackend::pump() {
@@ -132,27 +176,21 @@ void VifBackend::pump() {
   if (std::exchange(port_due_, false)) {
     for (const auto& queue : queues_) queue->look_at_transmit();
   }
-  bool sane = true;
+  bool sane = control_ == nullptr || control_->serve();
   for (const auto& queue : queues_) sane = sane && queue->serve_transmit(port_);
   Frame frame;
   size_t waiting = 0;
-  for (const auto& queue : queues_) {
-    sane = sane && queue->serve_receive();
-    waiting += queue->backlog().size();
-  }
+  sane = sane && serve_queues(waiting);
   while (sane && port_ != nullptr && waiting < kBacklog && port_->receive(frame)) {
-    GuestQueue& queue = queue_for(frame);
-    queue.backlog().push_back(std::move(frame));
-    frame = Frame{};
-    if (++waiting < kBacklog) continue;
-    waiting = 0;
-    for (const auto& each : queues_) {
-      sane = sane && each->serve_receive();
-      waiting += each->backlog().size();
+    if (!multicast_.wants(frame)) {
+      ++statistics_.filtered;
+      continue;
     }
+    const unsigned queue = steering_.choose(frame, static_cast<unsigned>(queues_.size()));
+    queues_[queue]->backlog().push_back(std::exchange(frame, {}));
+    if (++waiting >= kBacklog) sane = serve_queues(waiting);
   }
-  for (const auto& queue : queues_) sane = sane && queue->serve_receive();
-  if (sane) return;
+  if (sane && serve_queues(waiting)) return;
   ++statistics_.violations;
   fail("the front end's ring makes no sense");
 }

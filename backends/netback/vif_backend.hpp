@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "backends/netback/control.hpp"
 #include "backends/netback/guest_queue.hpp"
+#include "backends/netback/steering.hpp"
 #include "backends/xenbus/backend_device.hpp"
 
 namespace ringside::backends {
@@ -33,16 +35,22 @@ class VifBackend final : public BackendDevice {
   bool publish_features() override;
   void connect() override;
   void disconnect() override;
+  void reread() override;
 
   bool read_keys(std::vector<QueueKeys>& keys, std::string& why) const;
   bool read_queue(const std::string& directory, QueueKeys& keys, std::string& why) const;
   GuestFeatures read_guest_features() const;
-  GuestQueue& queue_for(const Frame& frame);
+  bool connect_control(unsigned queues, std::string& why);
+  bool serve_queues(size_t& waiting);
 
   const NetbackProfile& profile_;
   Port* port_;
   bool port_due_ = true;
   NetbackStatistics statistics_;
+  MulticastList multicast_;
+  Steering steering_;
+  std::vector<StaticGrants> grants_;  ///< by queue
+  std::unique_ptr<Control> control_;
   std::vector<std::unique_ptr<GuestQueue>> queues_;
 };
 

@@ -35,7 +35,8 @@ void BackendDevice::changed() {
       store_.number(path_ + "/state").value_or(XenbusStateUnknown) == XenbusStateClosing;
   // XENBUS-016: the same state written twice is one connection.
   if (peer == ready_) {
-    if (state_ == XenbusStateInitWait && !closing) connect();
+    if (state_ == XenbusStateInitWait && !closing) return connect();
+    if (connected()) reread();
     return;
   }
   switch (peer) {

@@ -45,6 +45,8 @@ class BackendDevice {
   virtual bool publish_features() = 0;
   /// The front end is ready: takes up its rings and becomes Connected, or fails.
   virtual void connect() = 0;
+  /// While connected: a node changed that is watched.
+  virtual void reread() {}
   /// Holds nothing of the guest's any more. [XENBUS-008]
   virtual void disconnect() = 0;
 

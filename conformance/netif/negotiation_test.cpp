@@ -54,7 +54,7 @@ TEST_F(NetifNegotiationTest, NETIF_NEG_005_ARefusalGivesEverythingBack) {
   become(XenbusStateClosed);
   settle();
   guest_->run([this] {
-    EXPECT_EQ(queue().transmit({{}, Checksum::kUnknown, {}, 1}), Status::kClosed);
+    EXPECT_EQ(queue().transmit({.fragments = {}, .gso = {}, .cookie = 1}), Status::kClosed);
   });
   EXPECT_TRUE(client_.links.empty());
 }

@@ -232,7 +232,7 @@ TEST(NetifLinkTest, NETIF_RX_024_WhatOneGuestSendsTheOtherReceives) {
           fragments.push_back({page.address, page.frame, 0, static_cast<uint16_t>(600 + i)});
         }
         for (const xenvif::Fragment& fragment : fragments) {
-          if (from->queue(0).transmit({{&fragment, 1}, Checksum::kUnknown, {}, 0}) != Status::kOk) {
+          if (from->queue(0).transmit({.fragments = {&fragment, 1}, .gso = {}}) != Status::kOk) {
             break;
           }
         }

@@ -22,6 +22,7 @@ struct Sending {
   uint16_t offset = 0;                 ///< where they start in it
   xenvif::Checksum checksum = xenvif::Checksum::kUnknown;
   xenvif::Gso gso = {};
+  xenvif::PacketHash hash = {};
 };
 
 /// A host, a guest with one vif and a client that records: what all netif tests stand on.
@@ -82,7 +83,11 @@ class VifFixture : public testing::Test {
 
   /// Transmits without flushing, on the vif's CPU; the cookie counts up from 1.
   Status transmit(std::span<const xenvif::Fragment> fragments, const Sending& how = {}) {
-    return queue().transmit({fragments, how.checksum, how.gso, ++cookie_});
+    return queue().transmit({.fragments = fragments,
+                             .checksum = how.checksum,
+                             .gso = how.gso,
+                             .hash = how.hash,
+                             .cookie = ++cookie_});
   }
 
   /// Lays out, transmits and flushes; the cookie.

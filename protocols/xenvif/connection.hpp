@@ -3,6 +3,7 @@
 #include "protocols/platform/platform.hpp"
 #include "protocols/xenbus/interfaces/grants.hpp"
 #include "protocols/xenvif/features.hpp"
+#include "protocols/xenvif/hash_settings.hpp"
 
 namespace ringside::xenvif {
 
@@ -14,6 +15,7 @@ struct Connection {
   xenbus::DomainId peer = 0;
   BackendFeatures features;
   Settings settings;
+  const HashSettings* hash = nullptr;
 };
 
 /// How a poll ended: all seen, or the budget ran out first.

@@ -15,6 +15,9 @@ Result<BackendFeatures> read_features(const xenbus::Node& backend) {
   features.checksum_v4 = !fields.flag("feature-no-csum-offload", false);
   features.checksum_v6 = fields.flag("feature-ipv6-csum-offload", false);
   features.split_channels = fields.flag("feature-split-event-channels", false);
+  features.control_ring = fields.flag("feature-ctrl-ring", false);
+  features.multicast = fields.flag("feature-multicast-control", false);
+  features.multicast_dynamic = fields.flag("feature-dynamic-multicast-control", false);
   const uint64_t queues = fields.number("multi-queue-max-queues", 1);
   features.max_queues = queues == 0 || queues > 0xffff ? 1 : static_cast<uint32_t>(queues);
   if (!ok(fields.status())) return fields.status();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -7,6 +8,8 @@
 #include "protocols/platform/platform.hpp"
 
 namespace ringside::xenvif {
+
+using MacAddress = std::array<uint8_t, 6>;
 
 /// A run of bytes inside one page.
 struct Fragment {
@@ -32,6 +35,17 @@ struct Gso {
   uint16_t size = 0;
 };
 
+/// Values of _XEN_NETIF_CTRL_HASH_TYPE_*: what a hash was made over.
+enum class HashType : uint8_t { kIpv4 = 0, kTcpV4 = 1, kIpv6 = 2, kTcpV6 = 3, kNone = 0xff };
+
+/// The Toeplitz hash of a packet, or none.
+struct PacketHash {
+  HashType type = HashType::kNone;
+  uint32_t value = 0;
+
+  friend bool operator==(const PacketHash&, const PacketHash&) = default;
+};
+
 /// One Ethernet frame to send, VLAN tag in band, no FCS. [NETIF-TX-042]
 ///
 /// The fragments, and the array they are in, belong to the driver until transmitted() is
@@ -40,6 +54,7 @@ struct TxPacket {
   std::span<const Fragment> fragments;
   Checksum checksum = Checksum::kUnknown;
   Gso gso;
+  PacketHash hash{};  ///< told to a back end that takes it [NETIF-RX-029]
   uint64_t cookie = 0;
 };
 
@@ -69,6 +84,7 @@ struct RxPacket {
   uint32_t length = 0;  ///< sum of the fragments' lengths
   Checksum checksum = Checksum::kUnknown;
   Gso gso;
+  PacketHash hash;
   uint16_t handle = 0;  ///< the queue's own
 };
 

@@ -30,27 +30,65 @@ void Queue::flush() {
 }
 
 void Queue::give_back(const RxPacket& packet) {
-  if (receiver_.give_back(packet)) notify_receiver();
+  if (running_) {
+    if (receiver_.give_back(packet)) notify_receiver();
+    return;
+  }
+  const platform::LockGuard guard(*idle_lock_);
+  (void)receiver_.give_back(packet);
+}
+
+Status Queue::set_multicast(std::span<const MacAddress> addresses) {
+  if (!multicast_.set(addresses)) return Status::kTooLarge;
+  multicast_told_ = false;
+  if (!running_) return Status::kOk;
+  tell_multicast();
+  flush();
+  return Status::kOk;
+}
+
+void Queue::tell_multicast() {
+  if (multicast_told_ || !filters_multicast_) return;
+  while (const auto change = multicast_.next()) {
+    // The rest once the ring has room.
+    if (!ok(transmitter_.tell_multicast(change->add, change->address))) return;
+    multicast_.told(*change);
+  }
+  multicast_told_ = true;
 }
 
 Status Queue::prepare(xenbus::DomainId peer, const BackendFeatures& features,
-                      const Settings& settings) {
+                      const Settings& settings, const HashSettings& hash) {
   failed_ = false;
+  filters_multicast_ = features.multicast;
   seen_tx_ = seen_rx_ = 0;
-  if (!timer_) {
-    auto timer =
-        services_.platform.create_timer(Delegate::to<&Queue::timer_expired>(*this), index_);
-    if (!timer) return timer.status();
-    timer_ = *std::move(timer);
-  }
+  if (Status status = create_parts(); status != Status::kOk) return status;
   auto grants = services_.grants.create_cache("vif queue", kGrantReserve, kGrantLimit);
   if (!grants) return grants.status();
   grants_ = *std::move(grants);
-  const Connection connection{grants_.get(), peer, features, settings};
+  const Connection connection{grants_.get(), peer, features, settings, &hash};
   if (Status status = transmitter_.prepare(connection); status != Status::kOk) return status;
   if (Status status = receiver_.prepare(connection); status != Status::kOk) return status;
-  receiver_.fill();
+  {
+    const platform::LockGuard guard(*idle_lock_);
+    if (Status status = receiver_.open(); status != Status::kOk) return status;
+  }
   return open_channels(peer, features.split_channels);
+}
+
+Status Queue::create_parts() {
+  platform::Platform& platform = services_.platform;
+  if (!timer_) {
+    auto timer = platform.create_timer(Delegate::to<&Queue::timer_expired>(*this), index_);
+    if (!timer) return timer.status();
+    timer_ = *std::move(timer);
+  }
+  if (!idle_lock_) {
+    auto lock = platform.create_lock();
+    if (!lock) return lock.status();
+    idle_lock_ = *std::move(lock);
+  }
+  return switch_.prepare(platform, index_, Delegate::to<&Queue::switch_over>(*this));
 }
 
 Status Queue::open_channels(xenbus::DomainId peer, bool split) {
@@ -80,21 +118,36 @@ Status Queue::publish(const xenbus::Node& directory) const {
 }
 
 void Queue::start() {
-  running_ = true;
+  to_run_ = true;
+  switch_.run();
+}
+
+void Queue::stop() {
+  to_run_ = false;
+  switch_.run();
+}
+
+void Queue::switch_over() {
+  running_ = to_run_;
+  if (!running_) return;
+  multicast_.forget_told();
+  multicast_told_ = false;
+  owner_.queue_started(*this);
   tx_channel_->notify();
   notify_receiver();
   serve_both();
 }
 
-void Queue::stop() { running_ = false; }
-
 void Queue::release() {
-  running_ = false;
+  if (to_run_) stop();
   tx_channel_.reset();
   rx_channel_.reset();
   if (timer_) timer_->cancel();
   transmitter_.release();
-  receiver_.release();
+  if (idle_lock_) {
+    const platform::LockGuard guard(*idle_lock_);
+    receiver_.release();
+  }
   grants_.reset();
 }
 
@@ -123,6 +176,7 @@ void Queue::serve_transmitter() {
   for (unsigned round = 0; !failed_; ++round) {
     const auto polled = transmitter_.poll(kBudget);
     if (!polled) return fail(polled.status());
+    if (running_) tell_multicast();
     flush();
     if (*polled == Poll::kMore || round == kMaxRounds) return defer(0);
     if (transmitter_.arm()) break;

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 
+#include "protocols/platform/cpu_call.hpp"
 #include "protocols/platform/memory.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xenbus/node.hpp"
 #include "protocols/xenvif/client.hpp"
 #include "protocols/xenvif/features.hpp"
+#include "protocols/xenvif/multicast_filter.hpp"
 #include "protocols/xenvif/receiver.hpp"
 #include "protocols/xenvif/transmitter.hpp"
 
@@ -14,13 +16,16 @@ namespace ringside::xenvif {
 
 /// One pair of rings with its grants and event channels.
 ///
-/// Belongs to one CPU: transmit(), flush(), give_back() and the event handlers must run
-/// there and not overlap; nothing here takes a lock. Source: xen/io/netif.h.
+/// Belongs to one CPU: transmit(), flush(), give_back() and the event handlers must run there, at
+/// dispatch level. While there is a connection they take no lock; it begins and ends on that CPU
+/// too. Source: xen/io/netif.h.
 class Queue {
  public:
   /// Called at dispatch level when the peer broke the protocol.
   struct Owner {
     virtual void queue_failed(Status why) = 0;
+    /// Packets can be sent. At dispatch level on the queue's CPU.
+    virtual void queue_started(Queue& queue) = 0;
 
    protected:
     ~Owner() = default;
@@ -39,6 +44,12 @@ class Queue {
   /// Takes a lent packet back; its pages go to the ring again.
   void give_back(const RxPacket& packet);
 
+  /// Sends a frame of the driver's own, of which the client hears nothing.
+  Status transmit_own(std::span<const std::byte> frame) { return transmitter_.transmit_own(frame); }
+  /// Which multicast addresses the back end is to let through, also after a reconnect, when it
+  /// filters them. kTooLarge beyond MulticastFilter::kMost. To be called as transmit().
+  Status set_multicast(std::span<const MacAddress> addresses);
+
   /// Onlookers of the two rings' traffic; nullptr for none.
   void attach(ring::Tap* transmit, ring::Tap* receive) {
     transmitter_.attach(transmit);
@@ -50,7 +61,13 @@ class Queue {
   const RxStatistics& receive_statistics() const { return receiver_.statistics(); }
 
   // --- for the vif, at passive level ----------------------------------------------------
-  Status prepare(xenbus::DomainId peer, const BackendFeatures& features, const Settings& settings);
+  /// `hash` must outlive the connection.
+  Status prepare(xenbus::DomainId peer, const BackendFeatures& features, const Settings& settings,
+                 const HashSettings& hash);
+  /// The grants of pages that stay granted as long as the connection.
+  std::span<const xenbus::GrantRef> static_grants(StaticGrants& into) const {
+    return transmitter_.static_grants(into);
+  }
   /// Writes this queue's transport nodes and removes those it does not use. [NETIF-NEG-003]
   Status publish(const xenbus::Node& directory) const;
   void start();
@@ -69,6 +86,9 @@ class Queue {
   void notify_receiver();
   void defer(platform::Nanoseconds delay);
   void fail(Status why);
+  void switch_over();
+  void tell_multicast();
+  Status create_parts();
   Status open_channels(xenbus::DomainId peer, bool split);
 
   xenbus::Services services_;
@@ -76,13 +96,19 @@ class Queue {
   Owner& owner_;
   Transmitter transmitter_;
   Receiver receiver_;
+  MulticastFilter multicast_;
+  bool multicast_told_ = true;  ///< or the back end filters none
+  bool filters_multicast_ = false;
   Owned<xenbus::GrantCache> grants_;
   Owned<xenbus::EventChannel> tx_channel_;  ///< both directions when not split
   Owned<xenbus::EventChannel> rx_channel_;  ///< only when split
   Owned<platform::Timer> timer_;
   uint32_t seen_tx_ = 0;  ///< responses taken by the end of the channel's last event
   uint32_t seen_rx_ = 0;
-  bool running_ = false;
+  platform::CpuCall switch_;         ///< to running or not, where nothing else runs beside it
+  Owned<platform::Lock> idle_lock_;  ///< between give_back() and the device, while not running
+  bool to_run_ = false;              ///< what switch_over() makes of running_
+  bool running_ = false;             ///< of this CPU
   bool failed_ = false;
 };
 

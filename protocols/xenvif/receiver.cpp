@@ -1,10 +1,16 @@
 #include "protocols/xenvif/receiver.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "protocols/xenvif/headers.hpp"
 
 namespace ringside::xenvif {
+namespace {
+
+constexpr size_t kMaxHashedHead = 256;  // headers longer than that get no hash
+
+}  // namespace
 
 Receiver::~Receiver() {
   RINGSIDE_ASSERT(platform_, free_lents_.full());
@@ -16,21 +22,20 @@ Receiver::~Receiver() {
 Status Receiver::prepare(const Connection& connection) {
   connection_ = connection;
   if (Status status = allocate_pages(); status != Status::kOk) return status;
-  if (Status status = ring_page_.prepare(platform_, connection); status != Status::kOk) {
-    return status;
-  }
-  next_request_ = 0;
-  next_response_ = 0;
-  return create_ring();
+  return ring_page_.prepare(platform_, *connection.grants, connection.peer);
 }
 
-Status Receiver::create_ring() {
+Status Receiver::open() {
+  next_request_ = 0;
+  next_response_ = 0;
+  hash_set_up_ = hash_types_ != 0;
   // RING-011: laid anew for each connection, before the peer learns of it.
   auto ring = Ring::create({ring_page_.page().address, platform::kPageSize});
   if (!ring) return ring.status();
   RINGSIDE_ASSERT(platform_, ring->size() == kRingSlots);
   ring_ = *std::move(ring);
   ring_->attach(tap_);
+  (void)refill();
   return Status::kOk;
 }
 
@@ -57,8 +62,6 @@ Status Receiver::allocate_pages() {
   }
   return Status::kOk;
 }
-
-void Receiver::fill() { (void)refill(); }
 
 bool Receiver::refill() {
   while (ring_ && ring_->free_slots() > 0 && post_one()) {
@@ -206,16 +209,50 @@ void Receiver::consume_extra(const netif_extra_info_t& extra, Posted& posted) {
     note_drop(RxDrop::kUnknownExtra);  // NETIF-RX-049
     return;
   }
-  Gso& gso = lents_[assembly_.lent].packet.gso;
-  const bool valid = extra.type == XEN_NETIF_EXTRA_TYPE_GSO && gso.type == GsoType::kNone &&
-                     extra.u.gso.size > 0 &&
-                     (extra.u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4 ||
-                      extra.u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6);
-  if (!valid) {
-    note_drop(RxDrop::kBadExtra);
-    return;
+  RxPacket& packet = lents_[assembly_.lent].packet;
+  switch (extra.type) {
+    case XEN_NETIF_EXTRA_TYPE_GSO: return take_gso(extra, packet);
+    case XEN_NETIF_EXTRA_TYPE_HASH: return take_hash(extra, packet);
+    default: return note_drop(RxDrop::kBadExtra);
   }
-  gso = {static_cast<GsoType>(extra.u.gso.type), extra.u.gso.size};
+}
+
+void Receiver::take_gso(const netif_extra_info_t& extra, RxPacket& packet) {
+  const auto& gso = extra.u.gso;
+  const bool valid = packet.gso.type == GsoType::kNone && gso.size > 0 &&
+                     (gso.type == XEN_NETIF_GSO_TYPE_TCPV4 || gso.type == XEN_NETIF_GSO_TYPE_TCPV6);
+  if (!valid) return note_drop(RxDrop::kBadExtra);
+  packet.gso = {static_cast<GsoType>(gso.type), gso.size};
+}
+
+void Receiver::take_hash(const netif_extra_info_t& extra, RxPacket& packet) {
+  const auto& hash = extra.u.hash;
+  follow_hash();
+  // NETIF-RX-029: only who was asked to may tell hashes.
+  const bool valid = hash_set_up_ && packet.hash.type == HashType::kNone &&
+                     hash.algorithm == XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ &&
+                     hash.type <= static_cast<uint8_t>(HashType::kTcpV6);
+  if (!valid) return note_drop(RxDrop::kBadExtra);
+  uint32_t value = 0;
+  for (unsigned i = 0; i < sizeof(hash.value); ++i) value |= uint32_t{hash.value[i]} << 8 * i;
+  packet.hash = {static_cast<HashType>(hash.type), value};
+}
+
+void Receiver::follow_hash() {
+  const uint32_t version = connection_.hash->version();
+  if (version == hash_version_) return;
+  hash_version_ = version;
+  const HashConfig config = connection_.hash->get();
+  hash_types_ = config.types;
+  hash_set_up_ = hash_set_up_ || config.types != 0;
+  toeplitz_.set_key(std::span(config.key).first(config.key_length));
+}
+
+void Receiver::hash(RxPacket& packet) const {
+  const Fragment& first = packet.fragments[0];
+  const std::span<const std::byte> head(first.address,
+                                        std::min<size_t>(first.length, kMaxHashedHead));
+  packet.hash = hash_packet(head, parse_headers(head), hash_types_, toeplitz_);
 }
 
 void Receiver::note_drop(RxDrop reason) {
@@ -236,6 +273,8 @@ void Receiver::finish() {
   ++statistics_.packets;
   statistics_.bytes += lent.packet.length;
   lent.packet.fragments = {lent.fragments.data(), lent.count};
+  follow_hash();
+  if (hash_types_ != 0 && lent.packet.hash.type == HashType::kNone) hash(lent.packet);
   client_.received(queue_, lent.packet);
 }
 

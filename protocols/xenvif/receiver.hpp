@@ -9,8 +9,8 @@
 #include "protocols/ring/front_ring.hpp"
 #include "protocols/xenvif/client.hpp"
 #include "protocols/xenvif/connection.hpp"
+#include "protocols/xenvif/granted_page.hpp"
 #include "protocols/xenvif/index_stack.hpp"
-#include "protocols/xenvif/ring_page.hpp"
 #include "protocols/xenvif/statistics.hpp"
 
 namespace ringside::xenvif {
@@ -29,9 +29,10 @@ class Receiver {
 
   /// Allocates the ring, and the pages if this is the first connection.
   Status prepare(const Connection& connection);
-  /// Fills the ring before the peer sees it.
-  void fill();
-  /// Takes all posted pages back. Lent packets stay valid until given back.
+  /// Lays the ring and fills it before the peer sees it. Not beside give_back().
+  Status open();
+  /// Takes all posted pages back. Lent packets stay valid until given back. Not beside
+  /// give_back().
   void release();
 
   Result<Poll> poll(unsigned budget);
@@ -78,7 +79,6 @@ class Receiver {
   };
 
   Status allocate_pages();
-  Status create_ring();
   bool post_one();
   Status consume(const netif_rx_response_t& response, uint16_t index);
   void begin(const netif_rx_response_t& response);
@@ -86,8 +86,12 @@ class Receiver {
   void consume_data(const netif_rx_response_t& response, Posted& posted);
   void consume_extra(const netif_extra_info_t& extra, Posted& posted);
   void take_page(Posted& posted, const netif_rx_response_t& response);
+  void take_gso(const netif_extra_info_t& extra, RxPacket& packet);
+  void take_hash(const netif_extra_info_t& extra, RxPacket& packet);
   void note_drop(RxDrop reason);
   void finish();
+  void follow_hash();
+  void hash(RxPacket& packet) const;
   void recycle(const Posted& posted);
   void reclaim(const Posted& posted);
   void free_lent(uint16_t index);
@@ -98,7 +102,7 @@ class Receiver {
   Connection connection_;
   std::optional<Ring> ring_;
   ring::Tap* tap_ = nullptr;
-  RingPage ring_page_;
+  GrantedPage ring_page_;
   platform::Array<platform::Page> pages_;
   platform::Array<Lent> lents_;
   IndexStack<kPages> free_pages_;
@@ -111,6 +115,11 @@ class Receiver {
   bool polling_ = false;
   Assembly assembly_;
   RxStatistics statistics_;
+
+  uint32_t hash_version_ = 0;  ///< of HashSettings, as last followed
+  bool hash_set_up_ = false;   ///< in this connection, some time
+  HashTypes hash_types_ = 0;
+  Toeplitz toeplitz_;
 };
 
 }  // namespace ringside::xenvif

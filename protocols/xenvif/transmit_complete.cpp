@@ -39,7 +39,7 @@ Status Transmitter::answered(const netif_tx_response_t& response) {
   if (id >= kRingSlots) return Status::kPeerViolation;
   const SlotUse use = slots_[id].use;
   if (use == SlotUse::kFree || use == SlotUse::kHeld) return Status::kPeerViolation;
-  note(slots_[id].packet, from_wire(response.status));
+  if (use != SlotUse::kDummy) note(slots_[id].packet, from_wire(response.status));
   let_go(id);
   return Status::kOk;
 }
@@ -49,6 +49,10 @@ void Transmitter::let_go(uint16_t id) {
   switch (slot.use) {
     case SlotUse::kCell: free_cells_.put(slot.resource); break;
     case SlotUse::kStagingPage: free_pages_.put(slot.resource); break;
+    case SlotUse::kDummy:
+      slot.use = SlotUse::kFree;
+      free_ids_.put(id);
+      return;
     case SlotUse::kGrant:
     case SlotUse::kHeld:
       // GRANT-002: the client gets its page back only when the peer can no longer read it.
@@ -91,7 +95,7 @@ void Transmitter::part_done(uint16_t packet, TxStatus status) {
   if (--pending.parts > 0) return;
   const Pending done = pending;
   free_packets_.put(packet);
-  complete(done.cookie, done.status);
+  if (!done.own) complete(done.cookie, done.status);
 }
 
 void Transmitter::complete(uint64_t cookie, TxStatus status) {
@@ -102,7 +106,7 @@ void Transmitter::complete(uint64_t cookie, TxStatus status) {
 void Transmitter::announce_room() {
   // Enough for the largest packet, or the client would be called only to fail again.
   if (!blocked_ || !ring_ || segmenting_.active || free_cells_.empty() || free_packets_.empty() ||
-      free_pages_.size() < kMaxCopied || !room_for(XEN_NETIF_NR_SLOTS_MIN + 1)) {
+      free_pages_.size() < kMaxCopied || !room_for(XEN_NETIF_NR_SLOTS_MIN + kMaxExtras)) {
     return;
   }
   blocked_ = false;
@@ -111,6 +115,10 @@ void Transmitter::announce_room() {
 
 void Transmitter::abandon(uint16_t id) {
   Slot& slot = slots_[id];
+  if (slot.use == SlotUse::kDummy) {
+    slot.use = SlotUse::kFree;
+    return;
+  }
   const bool granted = slot.use == SlotUse::kGrant || slot.use == SlotUse::kHeld;
   if (granted && connection_.grants->revoke(slot.ref) != Status::kOk) {
     // The page is the client's: the bus gets only the reference, the client a warning.

@@ -27,6 +27,7 @@ void Transmitter::pull_head(const TxPacket& packet, Head& head) {
   head.headers = parse_headers({to, pulled});
   head.checksum = packet.checksum;
   head.gso = packet.gso;
+  if (connection_.hash->accepted()) head.hash = packet.hash;
   head.total = head.unpadded;
   if (head.unpadded <= kCellSize) {
     head.length = static_cast<uint16_t>(head.unpadded);

@@ -58,7 +58,8 @@ void Transmitter::send_segment() {
   }
   Pieces pieces;
   pieces.add(page_piece(page, total));
-  put(pieces, work.pending, total, work.blank ? Checksum::kBlank : Checksum::kUnknown, {});
+  const Checksum checksum = work.blank ? Checksum::kBlank : Checksum::kUnknown;
+  put(pieces, work.pending, {.total = total, .checksum = checksum, .gso = {}, .hash = {}});
   ++statistics_.segments;
 }
 

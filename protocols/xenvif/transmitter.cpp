@@ -33,7 +33,8 @@ uint16_t wire_flags(Checksum checksum) {
 
 Status Transmitter::prepare(const Connection& connection) {
   connection_ = connection;
-  if (Status status = ring_page_.prepare(platform_, connection); status != Status::kOk) {
+  if (Status status = ring_page_.prepare(platform_, *connection.grants, connection.peer);
+      status != Status::kOk) {
     return status;
   }
   if (Status status = staging_.prepare(platform_, connection, kCellPages + kCopyPages);
@@ -56,6 +57,11 @@ Status Transmitter::create_ring() {
 void Transmitter::attach(ring::Tap* tap) {
   tap_ = tap;
   if (ring_) ring_->attach(tap);
+}
+
+std::span<const xenbus::GrantRef> Transmitter::static_grants(StaticGrants& into) const {
+  for (unsigned i = 0; i < kStagingPages; ++i) into[i] = staging_.ref(i);
+  return into;
 }
 
 Status Transmitter::transmit(const TxPacket& packet) {
@@ -95,7 +101,7 @@ Status Transmitter::send(const TxPacket& packet, Plan plan, const Head& head) {
   }
   Pieces pieces;
   if (plan == Plan::kOnePage) {
-    if (free_pages_.empty() || !room_for(1)) return Status::kNoResources;
+    if (free_pages_.empty() || !room_for(1 + kMaxExtras)) return Status::kNoResources;
     copy_to_one_page(packet, head, pieces);
   } else {
     pieces.add(cell_piece(head));
@@ -105,10 +111,10 @@ Status Transmitter::send(const TxPacket& packet, Plan plan, const Head& head) {
     if (plan == Plan::kCopy || (plan == Plan::kGrant && status == Status::kNoMemory)) {
       status = copy_payload(packet, head, pieces);
     }
-    if (plan == Plan::kLinear && !room_for(2)) status = Status::kNoResources;
+    if (plan == Plan::kLinear && !room_for(1 + kMaxExtras)) status = Status::kNoResources;
     if (status != Status::kOk) return Status::kNoResources;
   }
-  put(pieces, open_packet(packet.cookie), head.total, head.checksum, head.gso);
+  put(pieces, open_packet(packet.cookie), {head.total, head.checksum, head.gso, head.hash});
   if (plan == Plan::kOnePage) free_cells_.put(head.cell);
   return Status::kOk;
 }
@@ -116,7 +122,7 @@ Status Transmitter::send(const TxPacket& packet, Plan plan, const Head& head) {
 Status Transmitter::grant_payload(const TxPacket& packet, const Head& head, Pieces& pieces) {
   Cursor rest(packet.fragments);
   rest.skip(head.length);
-  if (!room_for(2 + rest.runs())) return Status::kNoResources;
+  if (!room_for(1 + kMaxExtras + rest.runs())) return Status::kNoResources;
   for (;;) {
     const Fragment run = rest.next(platform::kPageSize);
     if (run.length == 0) return Status::kOk;
@@ -140,7 +146,9 @@ void Transmitter::undo_grants(Pieces& pieces) {
 Status Transmitter::copy_payload(const TxPacket& packet, const Head& head, Pieces& pieces) {
   uint32_t left = head.total - head.length;
   const auto needed = static_cast<unsigned>((left + platform::kPageSize - 1) / platform::kPageSize);
-  if (free_pages_.size() < needed || !room_for(2 + needed)) return Status::kNoResources;
+  if (free_pages_.size() < needed || !room_for(1 + kMaxExtras + needed)) {
+    return Status::kNoResources;
+  }
   Cursor rest(packet.fragments);
   rest.skip(head.length);
   while (left > 0) {
@@ -166,14 +174,14 @@ void Transmitter::copy_to_one_page(const TxPacket& packet, const Head& head, Pie
 
 uint16_t Transmitter::open_packet(uint64_t cookie) {
   const uint16_t packet = free_packets_.take();
-  packets_[packet] = {cookie, 0, TxStatus::kSent};
+  packets_[packet] = {cookie, 0, TxStatus::kSent, false};
   return packet;
 }
 
-void Transmitter::put(const Pieces& pieces, uint16_t packet, uint32_t total, Checksum checksum,
-                      Gso gso) {
-  const bool extra = gso.type != GsoType::kNone;
+void Transmitter::put(const Pieces& pieces, uint16_t packet, const Label& label) {
+  const bool extra = label.gso.type != GsoType::kNone || label.hash.type != HashType::kNone;
   packets_[packet].parts = static_cast<uint16_t>(packets_[packet].parts + pieces.count);
+  statistics_.slots += pieces.count;
   for (unsigned i = 0; i < pieces.count; ++i) {
     const Piece& piece = pieces.items[i];
     const uint16_t id = free_ids_.take();
@@ -183,24 +191,74 @@ void Transmitter::put(const Pieces& pieces, uint16_t packet, uint32_t total, Che
     // size and nothing but more_data.
     netif_tx_request_t request{piece.slot.ref, piece.offset, 0, id, piece.length};
     if (i == 0) {
-      request.size = static_cast<uint16_t>(total);
-      request.flags = wire_flags(checksum);
+      request.size = static_cast<uint16_t>(label.total);
+      request.flags = wire_flags(label.checksum);
       if (extra) request.flags = static_cast<uint16_t>(request.flags | NETTXF_extra_info);
     }
     if (i + 1 < pieces.count) {
       request.flags = static_cast<uint16_t>(request.flags | NETTXF_more_data);
     }
     ring_->put(request);
-    if (i == 0 && extra) {  // NETIF-TX-019: directly after the first slot
-      netif_extra_info_t info{};
-      info.type = XEN_NETIF_EXTRA_TYPE_GSO;
-      info.u.gso.size = gso.size;
-      info.u.gso.type = static_cast<uint8_t>(gso.type);
-      ring_->put(info);
-      ++extras_;
-    }
+    // NETIF-TX-019: directly after the first slot
+    if (i == 0 && extra) put_extras(label);
   }
-  statistics_.slots += pieces.count + (extra ? 1 : 0);
+}
+
+void Transmitter::put_extras(const Label& label) {
+  const bool hashed = label.hash.type != HashType::kNone;
+  if (label.gso.type != GsoType::kNone) {
+    netif_extra_info_t info{};
+    info.type = XEN_NETIF_EXTRA_TYPE_GSO;
+    info.flags = hashed ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
+    info.u.gso.size = label.gso.size;
+    info.u.gso.type = static_cast<uint8_t>(label.gso.type);
+    put_extra(info);
+  }
+  if (!hashed) return;
+  netif_extra_info_t info{};
+  info.type = XEN_NETIF_EXTRA_TYPE_HASH;
+  info.u.hash.type = static_cast<uint8_t>(label.hash.type);
+  info.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
+  for (unsigned i = 0; i < sizeof(info.u.hash.value); ++i) {
+    info.u.hash.value[i] = static_cast<uint8_t>(label.hash.value >> 8 * i);  // NETIF-RX-029
+  }
+  put_extra(info);
+}
+
+void Transmitter::put_extra(const netif_extra_info_t& info) {
+  ring_->put(info);
+  ++extras_;
+  ++statistics_.slots;
+}
+
+Status Transmitter::transmit_own(std::span<const std::byte> frame) {
+  if (!ring_) return Status::kClosed;
+  if (free_cells_.empty() || free_packets_.empty() || !room_for(1)) return Status::kNoResources;
+  Head head;
+  head.cell = free_cells_.take();
+  head.length = static_cast<uint16_t>(std::max<size_t>(frame.size(), kMinimumFrame));
+  std::memset(cell(head.cell), 0, head.length);
+  std::memcpy(cell(head.cell), frame.data(), frame.size());
+  Pieces pieces;
+  pieces.add(cell_piece(head));
+  const uint16_t packet = open_packet(0);
+  packets_[packet].own = true;
+  put(pieces, packet, {.total = head.length, .checksum = {}, .gso = {}, .hash = {}});
+  return Status::kOk;
+}
+
+Status Transmitter::tell_multicast(bool add, const MacAddress& address) {
+  if (!ring_) return Status::kClosed;
+  if (!room_for(2)) return Status::kNoResources;
+  const uint16_t id = free_ids_.take();
+  slots_[id] = {SlotUse::kDummy};
+  ring_->put(netif_tx_request_t{0, 0, NETTXF_extra_info, id, 0});
+  ++statistics_.slots;
+  netif_extra_info_t info{};
+  info.type = add ? XEN_NETIF_EXTRA_TYPE_MCAST_ADD : XEN_NETIF_EXTRA_TYPE_MCAST_DEL;
+  std::copy(address.begin(), address.end(), info.u.mcast.addr);
+  put_extra(info);
+  return Status::kOk;
 }
 
 bool Transmitter::room_for(size_t slots) const {

@@ -10,14 +10,17 @@
 #include "protocols/xenvif/client.hpp"
 #include "protocols/xenvif/connection.hpp"
 #include "protocols/xenvif/cursor.hpp"
+#include "protocols/xenvif/granted_page.hpp"
 #include "protocols/xenvif/headers.hpp"
 #include "protocols/xenvif/index_stack.hpp"
-#include "protocols/xenvif/ring_page.hpp"
 #include "protocols/xenvif/segmenter.hpp"
 #include "protocols/xenvif/staging.hpp"
 #include "protocols/xenvif/statistics.hpp"
 
 namespace ringside::xenvif {
+
+inline constexpr unsigned kStagingPages = 96;
+using StaticGrants = std::array<xenbus::GrantRef, kStagingPages>;
 
 /// The sending half of a queue: packets in, slots out, each packet completed exactly once.
 ///
@@ -38,6 +41,11 @@ class Transmitter {
   void release();
 
   Status transmit(const TxPacket& packet);
+  /// Sends a frame of the driver's own, of which the client hears nothing. Precondition: it fits a
+  /// cell.
+  Status transmit_own(std::span<const std::byte> frame);
+  /// Has the back end let a multicast address through, or no longer. [NETIF-CTL-012]
+  Status tell_multicast(bool add, const MacAddress& address);
   /// Shows the peer all slots put so far; true when it asked to be notified.
   [[nodiscard]] bool publish();
   /// Takes up to `budget` responses. kPeerViolation: the connection is to be ended.
@@ -48,6 +56,9 @@ class Transmitter {
   bool holding() const { return held_count_ > 0; }
   /// Tries again to take those pages back; kPeerViolation when it has been tried too often.
   Status retry_held();
+
+  /// The grants of the pages that packets are copied to.
+  std::span<const xenbus::GrantRef> static_grants(StaticGrants& into) const;
 
   /// `tap` sees the ring's traffic, over reconnects too; nullptr for none.
   void attach(ring::Tap* tap);
@@ -67,8 +78,10 @@ class Transmitter {
     Headers headers;
     Checksum checksum = Checksum::kUnknown;
     Gso gso;
+    PacketHash hash;
   };
-  enum class SlotUse : uint8_t { kFree, kCell, kStagingPage, kGrant, kHeld };
+  /// kDummy: of no packet, it only carries extras.
+  enum class SlotUse : uint8_t { kFree, kCell, kStagingPage, kGrant, kHeld, kDummy };
   /// What stands behind one request id.
   struct Slot {
     SlotUse use = SlotUse::kFree;
@@ -80,6 +93,7 @@ class Transmitter {
     uint64_t cookie = 0;
     uint16_t parts = 0;  ///< slots not yet done, and one while it is still being cut up
     TxStatus status = TxStatus::kSent;
+    bool own = false;  ///< the driver's, not the client's
   };
   /// One slot to be.
   struct Piece {
@@ -92,14 +106,22 @@ class Transmitter {
     unsigned count = 0;
     void add(const Piece& piece) { items[count++] = piece; }
   };
+  /// What goes with a packet's first slot.
+  struct Label {
+    uint32_t total = 0;
+    Checksum checksum = Checksum::kUnknown;
+    Gso gso;
+    PacketHash hash;
+  };
   enum class Plan : uint8_t { kLinear, kGrant, kCopy, kOnePage, kSegment, kTooLongForPeer };
 
   static constexpr unsigned kCellSize = 512;
   static constexpr unsigned kCellsPerPage = platform::kPageSize / kCellSize;
   static constexpr unsigned kCellPages = kRingSlots / kCellsPerPage;
-  static constexpr unsigned kCopyPages = 64;
+  static constexpr unsigned kCopyPages = kStagingPages - kCellPages;
   static constexpr unsigned kMaxCopied = XEN_NETIF_NR_SLOTS_MIN - 1;
   static constexpr unsigned kMinimumPull = 128;
+  static constexpr unsigned kMaxExtras = 2;  ///< of one packet: GSO and hash
   static constexpr unsigned kHeldRetries = 1000;
 
   // What to do with a packet: transmit_plan.cpp.
@@ -119,7 +141,9 @@ class Transmitter {
   void copy_to_one_page(const TxPacket& packet, const Head& head, Pieces& pieces);
   void undo_grants(Pieces& pieces);
   uint16_t open_packet(uint64_t cookie);
-  void put(const Pieces& pieces, uint16_t packet, uint32_t total, Checksum checksum, Gso gso);
+  void put(const Pieces& pieces, uint16_t packet, const Label& label);
+  void put_extras(const Label& label);
+  void put_extra(const netif_extra_info_t& info);
   bool room_for(size_t slots) const;
   Status block();
   Piece cell_piece(const Head& head) const;
@@ -147,7 +171,7 @@ class Transmitter {
   Connection connection_;
   std::optional<Ring> ring_;
   ring::Tap* tap_ = nullptr;
-  RingPage ring_page_;
+  GrantedPage ring_page_;
   Staging staging_;  ///< kCellPages of cells, then kCopyPages whole ones
   std::array<Slot, kRingSlots> slots_;
   std::array<Pending, kRingSlots> packets_;

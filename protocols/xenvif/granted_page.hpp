@@ -1,18 +1,18 @@
 #pragma once
 
 #include "protocols/platform/platform.hpp"
-#include "protocols/xenvif/connection.hpp"
+#include "protocols/xenbus/interfaces/grants.hpp"
 
 namespace ringside::xenvif {
 
-/// The one page under a ring and the grant by which the peer maps it.
-class RingPage {
+/// A page of the driver and the grant by which the peer maps it.
+class GrantedPage {
  public:
-  RingPage() = default;
-  RingPage(const RingPage&) = delete;
-  RingPage& operator=(const RingPage&) = delete;
+  GrantedPage() = default;
+  GrantedPage(const GrantedPage&) = delete;
+  GrantedPage& operator=(const GrantedPage&) = delete;
 
-  Status prepare(platform::Platform& platform, const Connection& connection);
+  Status prepare(platform::Platform& platform, xenbus::GrantCache& grants, xenbus::DomainId peer);
   /// Revokes and frees; when the peer still maps it, the bus gets both. [XENBUS-009]
   void release(platform::Platform& platform, xenbus::GrantCache& grants);
 
