@@ -18,7 +18,7 @@ constexpr sim::Nanoseconds kHorizon = 1'500'000;
 /// More than the sum of all patiences in one life.
 constexpr sim::Nanoseconds kBudget = 1000 * platform::kSecond;
 
-constexpr uint64_t kGuestKib = 12288;  // three such guests leave enough for dom0
+constexpr uint64_t kGuestKib = 32768;  // four vifs with two queues each, and disks
 
 constexpr unsigned kFirstDisk = 51712;  // xvda, and 16 further xvdb
 constexpr unsigned kDiskStep = 16;
@@ -255,7 +255,7 @@ class Stage {
 HostConfig host_config(uint64_t seed) {
   HostConfig config;
   config.seed = seed;
-  config.machine.frames = 16384;
+  config.machine.frames = 32768;  // three such guests leave enough for dom0
   config.machine.max_grant_frames = 16;
   config.machine.max_ports = 64;
   sim::Random random(seed ^ 0xab1e5);

@@ -1,5 +1,7 @@
 #include "protocols/xenvif/queue.hpp"
 
+#include <utility>
+
 namespace ringside::xenvif {
 namespace {
 
@@ -123,8 +125,7 @@ void Queue::start() {
 }
 
 void Queue::stop() {
-  to_run_ = false;
-  switch_.run();
+  if (std::exchange(to_run_, false)) switch_.run();
 }
 
 void Queue::switch_over() {
@@ -139,7 +140,7 @@ void Queue::switch_over() {
 }
 
 void Queue::release() {
-  if (to_run_) stop();
+  stop();
   tx_channel_.reset();
   rx_channel_.reset();
   if (timer_) timer_->cancel();

@@ -101,7 +101,12 @@ Status Vif::prepare(xenbus::DomainId backend_domain, const xenbus::Node& backend
   active_ = std::min(features_.max_queues, static_cast<uint32_t>(mine));
   for (unsigned i = 0; i < active_; ++i) {
     const Status status = queues_[i]->prepare(backend_domain, features_, settings_, hash_);
-    if (status != Status::kOk) return status;
+    if (status == Status::kOk) continue;
+    const bool scarce = status == Status::kNoMemory || status == Status::kNoResources;
+    if (i == 0 || !scarce) return status;
+    services_.platform.log(platform::LogLevel::kWarning, "vif: no memory for all queues");
+    queues_[i]->release();
+    active_ = i;
   }
   return features_.control_ring ? control_.prepare(backend_domain) : Status::kOk;
 }
