@@ -18,6 +18,7 @@ class RecordingClient final : public xenvif::Client {
     Bytes bytes;
     xenvif::Checksum checksum = xenvif::Checksum::kUnknown;
     xenvif::Gso gso;
+    xenvif::PacketHash hash;
     size_t fragments = 0;
   };
 
@@ -29,7 +30,7 @@ class RecordingClient final : public xenvif::Client {
     if (on_room) on_room(queue);
   }
   void received(xenvif::Queue& queue, const xenvif::RxPacket& packet) override {
-    Received copy{{}, packet.checksum, packet.gso, packet.fragments.size()};
+    Received copy{{}, packet.checksum, packet.gso, packet.hash, packet.fragments.size()};
     for (const xenvif::Fragment& fragment : packet.fragments) {
       copy.bytes.insert(copy.bytes.end(), fragment.address, fragment.address + fragment.length);
     }
