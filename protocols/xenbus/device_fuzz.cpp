@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "protocols/platform/fakes_fuzz.hpp"
+#include "protocols/platform/platform_fuzz.hpp"
 
 using namespace ringside;
 using namespace ringside::xenbus;
@@ -18,18 +18,12 @@ namespace {
 
 constexpr unsigned kMostReads = 200'000;  ///< of one input
 
-class World final : public platform::Platform,
+class World final : public FakePlatform,
                     public Grants,
                     public Events,
                     public Store,
                     public Suspend {
  public:
-  struct FakeEvent final : platform::Event {
-    void signal() override { set = true; }
-    void reset() override { set = false; }
-    void destroy() override { delete this; }
-    bool set = false;
-  };
   struct FakeWatch final : Watch {
     void destroy() override { world->watches.erase(this); }
     World* world = nullptr;
@@ -41,54 +35,6 @@ class World final : public platform::Platform,
     std::vector<FakeCallback*>* list = nullptr;
     Delegate call;
   };
-
-  // --- platform ---
-  void* allocate(size_t bytes) override {
-    if (fails()) return nullptr;
-    ++blocks;
-    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  }
-  void release(void* memory) override {
-    if (memory != nullptr) --blocks;
-    std::free(memory);
-  }
-  Result<platform::Page> allocate_page() override { return Status::kNoMemory; }
-  void release_page(platform::Page) override {}
-  Result<platform::PageRange> allocate_pages(unsigned) override { return Status::kNoMemory; }
-  void release_pages(const platform::PageRange&) override {}
-  Result<platform::Frame> reserve_frames(unsigned) override { return Status::kNoMemory; }
-  void release_frames(platform::Frame, unsigned) override {}
-  Result<std::byte*> map_frame(platform::Frame) override { return Status::kNoMemory; }
-  void unmap_frame(std::byte*) override {}
-  platform::Nanoseconds now() override { return 0; }
-  uint64_t tsc() override { return 0; }
-  Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
-  void yield() override {}
-  unsigned cpu() override { return 0; }
-  unsigned cpu_count() override { return 1; }
-  Result<Owned<platform::Event>> create_event() override {
-    if (fails()) return Status::kNoMemory;
-    return Owned<platform::Event>(new FakeEvent);
-  }
-  Result<Owned<platform::Lock>> create_lock() override { return Status::kNoMemory; }
-  Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned) override {
-    if (fails()) return Status::kNoMemory;
-    return Owned<platform::Timer>(&timers.emplace_back(expired));
-  }
-  Result<Owned<platform::Work>> create_work(Delegate run, unsigned) override {
-    if (fails()) return Status::kNoMemory;
-    return Owned<platform::Work>(&works.emplace_back(run));
-  }
-  void set_upcall(unsigned, Delegate) override {}
-  uint8_t upcall_vector(unsigned) override { return 0; }
-  uint32_t upcall_line() override { return 0; }
-  uint64_t random() override { return 4; }
-  void log(platform::LogLevel, std::string_view) override {}
-  uint32_t setting(std::string_view, uint32_t fallback) override { return fallback; }
-  Status store_setting(std::string_view, uint32_t) override { return Status::kNotSupported; }
-  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
-  void write_port(uint16_t, unsigned, uint32_t) override {}
-  void fail(const char*, int, const char*) override { std::abort(); }
 
   // --- grants and events: a device has none of its own ---
   Result<Owned<GrantCache>> create_cache(const char*, uint32_t, uint32_t) override {
@@ -170,24 +116,19 @@ class World final : public platform::Platform,
   uint32_t count() const override { return 0; }
   bool busy() const override { return false; }
 
-  bool fails() { return fail_in != 0 && --fail_in == 0; }
   /// What the store answers once, when the input says so.
   Status trouble() {
     if (trouble_in == 0 || --trouble_in != 0) return Status::kOk;
     return next_trouble;
   }
 
-  unsigned fail_in = 0;
   unsigned trouble_in = 0;
   Status next_trouble = Status::kAgain;
   unsigned reads = 0;
-  int blocks = 0;
   int transactions = 0;
   std::map<std::string, std::string> nodes;
   std::map<FakeWatch*, std::unique_ptr<FakeWatch>> watches;
   std::vector<FakeCallback*> early, late;
-  std::deque<FakeTimer> timers;
-  std::deque<FakeWork> works;
 };
 
 /// Checks the order in which a device calls. [XENBUS-003..009]

@@ -7,7 +7,7 @@
 #include <deque>
 #include <map>
 
-#include "protocols/platform/fakes_fuzz.hpp"
+#include "protocols/platform/platform_fuzz.hpp"
 #include "protocols/xenbus/interfaces/foreign_grants.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
 #include "protocols/xeniface/abi.hpp"
@@ -18,78 +18,16 @@ namespace ringside {
 
 inline constexpr uint32_t kReferences = 256;
 
-struct FakeEvent final : platform::Event {
-  explicit FakeEvent(int& references) : count(references) { ++count; }
-  void signal() override {}
-  void reset() override {}
-  void destroy() override {
-    --count;
-    delete this;
-  }
-  int& count;
-};
-
-class World final : public platform::Platform,
+class World final : public FakePlatform,
                     public xenbus::Grants,
                     public xenbus::ForeignGrants,
                     public xenbus::Events,
                     public xenbus::Store {
  public:
-  // --- platform ---------------------------------------------------------------------------
-  void* allocate(size_t bytes) override {
-    if (fails()) return nullptr;
-    ++blocks;
-    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  }
-  void release(void* memory) override {
-    --blocks;
-    std::free(memory);
-  }
-  Result<platform::Page> allocate_page() override {
-    if (fails()) return Status::kNoMemory;
-    auto* address = static_cast<std::byte*>(std::aligned_alloc(4096, 4096));
-    std::memset(address, 0, 4096);
-    ++pages;
-    return platform::Page{address, ++last_frame};
-  }
   void release_page(platform::Page page) override {
     for (const Grant& one : grants) CHECK(one.frame != page.frame || (!one.live && !one.mapped));
-    --pages;
-    std::free(page.address);
+    FakePlatform::release_page(page);
   }
-  Result<platform::PageRange> allocate_pages(unsigned) override { return Status::kNoMemory; }
-  void release_pages(const platform::PageRange&) override {}
-  Result<platform::Frame> reserve_frames(unsigned) override { return Status::kNoMemory; }
-  void release_frames(platform::Frame, unsigned) override {}
-  Result<std::byte*> map_frame(platform::Frame) override { return Status::kNoMemory; }
-  void unmap_frame(std::byte*) override {}
-  uint64_t tsc() override { return 0; }
-  platform::Nanoseconds now() override { return 0; }
-  Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
-  void yield() override {}
-  unsigned cpu() override { return 0; }
-  unsigned cpu_count() override { return 1; }
-  Result<Owned<platform::Event>> create_event() override { return Status::kNoMemory; }
-  Result<Owned<platform::Lock>> create_lock() override {
-    if (fails()) return Status::kNoMemory;
-    return Owned<platform::Lock>(new FakeLock);
-  }
-  Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned) override {
-    return Owned<platform::Timer>(&timers.emplace_back(expired));
-  }
-  Result<Owned<platform::Work>> create_work(Delegate run, unsigned) override {
-    return Owned<platform::Work>(&works.emplace_back(run));
-  }
-  void set_upcall(unsigned, Delegate) override {}
-  uint8_t upcall_vector(unsigned) override { return 0; }
-  uint32_t upcall_line() override { return 0; }
-  uint64_t random() override { return 4; }
-  void log(platform::LogLevel, std::string_view line) override { CHECK(line.size() < 512); }
-  uint32_t setting(std::string_view, uint32_t fallback) override { return fallback; }
-  Status store_setting(std::string_view, uint32_t) override { return Status::kNotSupported; }
-  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
-  void write_port(uint16_t, unsigned, uint32_t) override {}
-  void fail(const char*, int, const char*) override { std::abort(); }
 
   // --- grants -----------------------------------------------------------------------------
   struct Grant {
@@ -254,16 +192,11 @@ class World final : public platform::Platform,
     for (const char c : text) CHECK(c >= 0x20 && c <= 0x7e);
   }
 
-  bool fails() { return fail_in != 0 && --fail_in == 0; }
 
-  unsigned fail_in = 0;
-  int blocks = 0, pages = 0, caches = 0, mappings = 0, event_references = 0;
-  platform::Frame last_frame = 0;
+  int caches = 0, mappings = 0;
   std::array<Grant, kReferences> grants;
   std::map<xenbus::Port, FakeChannel> channels;
   std::map<FakeWatch*, std::unique_ptr<FakeWatch>> watches;
-  std::deque<FakeTimer> timers;
-  std::deque<FakeWork> works;
   std::array<uint8_t, 64> value{};
   size_t value_length = 0;
 };
