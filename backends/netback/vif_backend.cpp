@@ -129,7 +129,7 @@ GuestQueue& VifBackend::queue_for(const Frame& frame) {
 
 void VifBackend::pump() {
   if (queues_.empty()) return;
-  if (std::exchange(port_due_, false)) {
+  if (port_due_.exchange(false)) {
     for (const auto& queue : queues_) queue->look_at_transmit();
   }
   bool sane = true;
