@@ -1,7 +1,10 @@
 #include "backends/netback/vif_backend.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+
+#include "protocols/xenvif/headers.hpp"
 
 namespace ringside::backends {
 
@@ -119,11 +122,19 @@ bool VifBackend::event(evtchn_port_t port) {
 }
 
 GuestQueue& VifBackend::queue_for(const Frame& frame) {
-  // One flow stays on one queue: its addresses and ports choose. [NETIF-NEG-006]
+  // NETIF-NEG-006: one flow stays on one queue: its addresses and ports choose.
   if (queues_.size() == 1) return *queues_[0];
+  constexpr size_t kMaxHeaders = 512;
+  const auto head = std::span(frame.bytes).first(std::min(frame.bytes.size(), kMaxHeaders));
+  const xenvif::Headers headers = xenvif::parse_headers(head);
   size_t hash = 0;
-  const size_t end = std::min<size_t>(frame.bytes.size(), 58);
-  for (size_t i = 26; i < end; ++i) hash = hash * 31 + std::to_integer<size_t>(frame.bytes[i]);
+  const auto add = [&](size_t from, size_t count) {
+    const size_t end = std::min(from + count, head.size());
+    for (size_t i = from; i < end; ++i) hash = hash * 31 + std::to_integer<size_t>(head[i]);
+  };
+  if (headers.ip_version == 4) add(headers.network + size_t{12}, 8);
+  if (headers.ip_version == 6) add(headers.network + size_t{8}, 32);
+  if (headers.protocol != 0) add(headers.transport, 4);
   return *queues_[hash % queues_.size()];
 }
 

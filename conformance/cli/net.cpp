@@ -13,6 +13,7 @@ namespace {
 struct UpRequest {
   LiveNetConfig config;
   std::vector<std::string> command;
+  std::string way;  ///< what nsenter needs besides the network namespace
 };
 
 template <typename T>
@@ -75,23 +76,23 @@ std::vector<std::string> settings_of(const LiveNet& net) {
           "RINGSIDE_PEER_IPV6=" + peer.ipv6};
 }
 
-void print_sides(LiveNet& net, const LiveNetConfig& config) {
-  const auto side = [](std::string_view name, std::string_view interface,
-                       const InterfaceConfig& addresses, const NetNamespace& where) {
-    fmt::print(stderr, "{:<6} {:<7} {}  {}  nsenter --net={}\n", name, interface, addresses.ipv4,
-               addresses.ipv6, where.path());
+void print_sides(LiveNet& net, const UpRequest& request) {
+  const auto side = [&](std::string_view name, std::string_view interface,
+                        const InterfaceConfig& addresses, const NetNamespace& where) {
+    fmt::print(stderr, "{:<6} {:<7} {}  {}  nsenter {}--net={}\n", name, interface, addresses.ipv4,
+               addresses.ipv6, request.way, where.path());
   };
   side("guest", LiveNet::kGuestInterface, LiveNet::guest_addresses(), net.guest_namespace());
   side("peer", LiveNet::kPeerInterface, LiveNet::peer_addresses(), net.peer_namespace());
-  fmt::print(stderr, "back end {}, queues {}, MTU {}; Ctrl-C ends it\n", config.backend,
-             net.queues(), config.mtu);
+  fmt::print(stderr, "back end {}, queues {}, MTU {}; Ctrl-C ends it\n", request.config.backend,
+             net.queues(), request.config.mtu);
 }
 
 /// Runs the command in the guest's namespace, or waits for Ctrl-C; the exit code.
 int stay_up(LiveNet& net, const UpRequest& request) {
   if (request.command.empty()) {
     const EndSignal end;
-    print_sides(net, request.config);
+    print_sides(net, request);
     (void)net.host().run_until([&] { return end.came(); }, platform::kForever);
     return 0;
   }
@@ -102,9 +103,9 @@ int stay_up(LiveNet& net, const UpRequest& request) {
   return code;
 }
 
-Outcome up(const UpRequest& request) {
+Outcome up(UpRequest& request) {
   require_profile(request.config.backend, ProfileKind::kNet);
-  prepare_for_namespaces();
+  request.way = prepare_for_namespaces();
   LiveNet net(request.config);
   const int code = stay_up(net, request);
   const LiveNetReport report = net.close();

@@ -49,10 +49,12 @@ void become_root_of_user_namespace() {
 
 }  // namespace
 
-void prepare_for_namespaces() {
+std::string prepare_for_namespaces() {
   bool possible = false;
   on_a_thread([&] { possible = unshare(CLONE_NEWNET) == 0; });
-  if (!possible) become_root_of_user_namespace();
+  if (possible) return {};
+  become_root_of_user_namespace();
+  return fmt::format("--preserve-credentials --user=/proc/{}/ns/user ", getpid());
 }
 
 NetNamespace::NetNamespace() {

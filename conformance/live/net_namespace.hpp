@@ -6,8 +6,9 @@
 namespace ringside::conformance {
 
 /// Makes network namespaces possible for this process: where it may not have any, in a user
-/// namespace of its own. Before there are threads. Throws Problem when there is no way.
-void prepare_for_namespaces();
+/// namespace of its own. Before there are threads. What nsenter needs to follow it there, or
+/// nothing. Throws Problem when there is no way.
+std::string prepare_for_namespaces();
 
 /// A network namespace of this process: it goes with the object and the last process inside.
 class NetNamespace {

@@ -83,10 +83,12 @@ void TapLane::start(xenvif::Queue& queue, backends::Poller& poller) {
 }
 
 void TapLane::stop() {
+  stopped_ = true;
   if (poller_ != nullptr) poller_->remove(device_.file());
 }
 
 void TapLane::pump() {
+  if (stopped_) return queue_->flush();
   for (unsigned sent = 0; sent < kBatch; ++sent) {
     if (!waiting_) {
       starved_ = free_.empty();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -75,6 +76,7 @@ class TapLane {
   Owned<platform::Work> work_;
   std::vector<Buffer> buffers_;
   std::vector<uint16_t> free_;
+  std::atomic<bool> stopped_ = false;
   std::optional<uint16_t> waiting_;  ///< read, and the ring had no room for it
   bool starved_ = false;             ///< all buffers are under way
   Counters counters_;
