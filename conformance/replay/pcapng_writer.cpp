@@ -118,13 +118,14 @@ void PcapngWriter::add(const Packet& packet) {
 }
 
 void PcapngWriter::write(const Block& block) {
-  // What fails here is told by finish().
-  std::fwrite(block.whole().data(), 1, block.whole().size(), file_.get());
+  const auto& bytes = block.whole();
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) == bytes.size()) return;
+  if (error_ == 0) error_ = errno;
 }
 
 void PcapngWriter::finish() {
-  const bool failed = std::fflush(file_.get()) != 0 || std::ferror(file_.get()) != 0;
-  if (failed) throw Problem(fmt::format("can't write {}: {}", path_, std::strerror(errno)));
+  if (std::fflush(file_.get()) != 0 && error_ == 0) error_ = errno;
+  if (error_ != 0) throw Problem(fmt::format("can't write {}: {}", path_, std::strerror(error_)));
 }
 
 }  // namespace ringside::conformance

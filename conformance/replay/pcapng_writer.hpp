@@ -44,6 +44,7 @@ class PcapngWriter {
   std::string path_;
   std::unique_ptr<FILE, Closer> file_;
   uint32_t interfaces_ = 0;
+  int error_ = 0;  ///< of the first write that failed
 };
 
 }  // namespace ringside::conformance

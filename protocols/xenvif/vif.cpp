@@ -135,6 +135,7 @@ Status Vif::publish_features(const xenbus::Node& frontend) const {
 }
 
 Status Vif::connect(const xenbus::Node& backend) {
+  // NETIF-NEG-006: the peer sends on whichever of them it likes.
   for (unsigned i = 0; i < active_; ++i) queues_[i]->start();
   backend_changed(backend);
   return Status::kOk;
