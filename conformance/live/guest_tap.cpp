@@ -37,8 +37,14 @@ void GuestTap::received(xenvif::Queue& queue, const xenvif::RxPacket& packet) {
 
 void GuestTap::link_changed(xenvif::LinkState link) {
   up_ = link == xenvif::LinkState::kUp;
-  if (!up_ || !attached_) return;
-  for (const auto& lane : lanes_) lane->go_on();
+  if (!attached_) return;
+  for (const auto& lane : lanes_) {
+    if (up_) {
+      lane->connect();
+    } else {
+      lane->disconnect();
+    }
+  }
 }
 
 }  // namespace ringside::conformance

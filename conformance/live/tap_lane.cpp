@@ -79,7 +79,18 @@ void TapLane::start(xenvif::Queue& queue, backends::Poller& poller) {
   if (!poller.add(device_.file(), [this] { work_->queue(); })) {
     throw Problem(std::string("a TAP can't be waited for: ") + std::strerror(errno));
   }
+  connect();
+}
+
+void TapLane::connect() {
+  connected_ = true;
   work_->queue();
+}
+
+// A queue's calls must not overlap its release, which is on another CPU perhaps.
+void TapLane::disconnect() {
+  connected_ = false;
+  work_->cancel();
 }
 
 void TapLane::stop() {
@@ -88,7 +99,7 @@ void TapLane::stop() {
 }
 
 void TapLane::pump() {
-  if (stopped_) return queue_->flush();
+  if (stopped_ || !connected_) return;
   for (unsigned sent = 0; sent < kBatch; ++sent) {
     if (!waiting_) {
       starved_ = free_.empty();

@@ -45,8 +45,12 @@ class TapLane {
   void stop();
 
   void transmitted(uint64_t cookie, xenvif::TxStatus status);
-  /// There is room on the ring, or a ring again. Any CPU.
+  /// The ring has room again.
   void go_on() { work_->queue(); }
+  /// Passive level, any CPU: the queue can be used again.
+  void connect();
+  /// Passive level, any CPU: after return no call of the queue is under way, nor will one come.
+  void disconnect();
   void received(const xenvif::RxPacket& packet);
 
   /// When no traffic is left.
@@ -77,6 +81,7 @@ class TapLane {
   std::vector<Buffer> buffers_;
   std::vector<uint16_t> free_;
   std::atomic<bool> stopped_ = false;
+  std::atomic<bool> connected_ = false;
   std::optional<uint16_t> waiting_;  ///< read, and the ring had no room for it
   bool starved_ = false;             ///< all buffers are under way
   Counters counters_;
