@@ -2,18 +2,12 @@
 
 #include <array>
 
+#include "backends/netback/null_port.hpp"
 #include "benches/guest_rig.hpp"
 #include "conformance/rig/vif_device.hpp"
 
 namespace ringside::benches {
 namespace {
-
-/// Takes what the guest sends and forgets it.
-class Sink final : public backends::Port {
- public:
-  void sent(backends::Frame frame) override { benchmark::DoNotOptimize(frame.bytes.data()); }
-  bool receive(backends::Frame&) override { return false; }
-};
 
 /// Sends batches and waits for all their completions.
 class Sender final : public xenvif::Client {
@@ -73,7 +67,7 @@ class Sender final : public xenvif::Client {
 /// completion.
 void netif_transmit(benchmark::State& state) {
   const auto length = static_cast<uint16_t>(state.range(0));
-  Sink sink;
+  backends::NullPort sink;
   GuestRig rig;
   const auto netback = conformance::start_netback(
       rig.host(), [&](uint16_t, unsigned) -> backends::Port* { return &sink; });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 #include "backends/netback/frame.hpp"
@@ -24,23 +25,29 @@ class Port {
   virtual bool receive(Frame& frame) = 0;
 
   /// Netback sets this; a port calls it when receive() or room() would answer otherwise
-  /// than before. May be called from any actor. `who` has the port until forget(), or until
+  /// than before. May be called from any thread. `who` has the port until forget(), or until
   /// somebody else takes it over.
   void set_wake(const void* who, std::function<void()> wake) {
+    const std::lock_guard lock(mutex_);
     who_ = who;
     wake_ = std::move(wake);
   }
-  /// Nothing when another one has the port by now.
+  /// Nothing when another one has the port by now. After return `who` is not woken any more.
   void forget(const void* who) {
-    if (who_ == who) set_wake(nullptr, {});
+    const std::lock_guard lock(mutex_);
+    if (who_ != who) return;
+    who_ = nullptr;
+    wake_ = nullptr;
   }
 
  protected:
   void wake() {
+    const std::lock_guard lock(mutex_);
     if (wake_) wake_();
   }
 
  private:
+  std::mutex mutex_;  // held while waking
   const void* who_ = nullptr;
   std::function<void()> wake_;
 };

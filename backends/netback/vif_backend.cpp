@@ -173,7 +173,7 @@ bool VifBackend::serve_queues(size_t& waiting) {
 
 void VifBackend::pump() {
   if (queues_.empty()) return;
-  if (std::exchange(port_due_, false)) {
+  if (port_due_.exchange(false)) {
     for (const auto& queue : queues_) queue->look_at_transmit();
   }
   bool sane = control_ == nullptr || control_->serve();

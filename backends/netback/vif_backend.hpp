@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,7 +46,7 @@ class VifBackend final : public BackendDevice {
 
   const NetbackProfile& profile_;
   Port* port_;
-  bool port_due_ = true;
+  std::atomic<bool> port_due_ = true;  ///< set by whoever wakes the port
   NetbackStatistics statistics_;
   MulticastList multicast_;
   Steering steering_;

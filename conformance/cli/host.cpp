@@ -1,12 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
-#include <atomic>
-#include <cstring>
-
+#include "conformance/cli/command.hpp"
 #include "conformance/cli/verbs.hpp"
 #include "conformance/daemons/store_service.hpp"
 #include "conformance/rig/host.hpp"
@@ -23,67 +18,6 @@ struct HostRequest {
   std::vector<std::string> disks;
   std::vector<std::string> command;
 };
-
-std::atomic<pid_t> child = 0;
-
-void pass_on(int signal) {
-  if (const pid_t pid = child.load(); pid > 0) kill(pid, signal);
-}
-
-/// Signals that end this program: the command decides. The terminal sends it some of them itself.
-class SignalsToChild {
- public:
-  SignalsToChild() {
-    for (size_t i = 0; i < std::size(kSignals); ++i) {
-      struct sigaction action {};
-      action.sa_handler = kSignals[i] == SIGTERM || kSignals[i] == SIGHUP ? pass_on : SIG_IGN;
-      sigaction(kSignals[i], &action, &before_[i]);
-    }
-  }
-  ~SignalsToChild() {
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  }
-  SignalsToChild(const SignalsToChild&) = delete;
-  SignalsToChild& operator=(const SignalsToChild&) = delete;
-
- private:
-  static constexpr int kSignals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
-  struct sigaction before_[std::size(kSignals)]{};
-};
-
-/// Runs the command and waits for it; its exit code, or 128 and the signal that ended it.
-int run_command(const std::vector<std::string>& command, const StoreService& store) {
-  std::vector<std::string> settings{"XENSTORED_PATH=" + store.socket(),
-                                    "XENSTORED_RUNDIR=" + store.folder()};
-  std::vector<char*> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::strncmp(*entry, "XENSTORED_", 10) != 0) environment.push_back(*entry);
-  }
-  for (std::string& setting : settings) environment.push_back(setting.data());
-  environment.push_back(nullptr);
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-
-  const SignalsToChild signals;
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t defaults;
-  sigfillset(&defaults);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  pid_t pid = 0;
-  const int error =
-      posix_spawnp(&pid, argv[0], nullptr, &attributes, argv.data(), environment.data());
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) throw Problem(fmt::format("can't run {}: {}", argv[0], std::strerror(error)));
-  child = pid;
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  child = 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /// What --vif and --disk describe.
 struct Devices {
@@ -118,7 +52,9 @@ Outcome run_host(const HostRequest& request) {
   int code = 0;
   {
     const StoreService store(host.xenstored().server());
-    code = run_command(request.command, store);
+    code = run_command(request.command,
+                       {"XENSTORED_PATH=" + store.socket(), "XENSTORED_RUNDIR=" + store.folder()},
+                       "XENSTORED_");
   }
   for (const sim::DomainId guest : guests) {
     if (host.machine().find(guest) != nullptr) host.toolstack().destroy_domain(guest);

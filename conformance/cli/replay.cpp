@@ -50,6 +50,9 @@ Outcome net(const ReplayRequest& request) {
   if (!request.json.empty()) require_writable(request.json);
   const NetReplayReport report = replay_net(read_capture(request.input), request.options);
   print_net_account(report);
+  if (!request.options.record.empty()) {
+    fmt::print("{} frames recorded in {}\n", report.recorded, request.options.record);
+  }
   return conclude(report, request, "net");
 }
 
@@ -86,6 +89,14 @@ Outcome blk(ReplayRequest& request) {
   return conclude(report, request, "blk");
 }
 
+constexpr const char* kRecordFooter = R"(
+Examples:
+  ringside record net rings.pcapng                  the sample traffic, as both vifs see it
+  ringside record net rings.pcapng --capture my.pcap --backend qnic
+  ringside net up --record live.pcapng -- COMMAND   real stacks' traffic instead
+  tshark -r rings.pcapng -T fields -e frame.comment
+  ringside replay net rings.pcapng                  and back through the rings)";
+
 void add_common(CLI::App& verb, const std::shared_ptr<ReplayRequest>& request) {
   verb.add_option("--backend", request->options.backend, "Profile of the back end")
       ->capture_default_str();
@@ -116,6 +127,8 @@ void add_replay(CLI::App& app, Action& action) {
 
   auto* net_verb = verb->add_subcommand("net", "A capture (pcap or pcapng)");
   net_verb->add_option("CAPTURE", request->input, "The file")->required();
+  net_verb->add_option("--record", request->options.record,
+                       "Write what crosses the rings to this pcapng file");
   add_common(*net_verb, request);
   net_verb->callback([&action, request] { action = [request] { return net(*request); }; });
 
@@ -130,6 +143,21 @@ void add_replay(CLI::App& app, Action& action) {
                        "The data of the log's writes, in order (plain or gzip)");
   add_common(*blk_verb, request);
   blk_verb->callback([&action, request] { action = [request] { return blk(*request); }; });
+}
+
+void add_record(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("record", "What crosses the rings, as a capture for Wireshark");
+  verb->require_subcommand(1);
+  auto request = std::make_shared<ReplayRequest>();
+  request->input = RINGSIDE_SAMPLES "/net-mixed.pcap";
+
+  auto* net_verb = verb->add_subcommand("net", "A replay of frames, with slots, extras and grants");
+  net_verb->footer(kRecordFooter);
+  net_verb->add_option("FILE", request->options.record, "The pcapng file to write")->required();
+  net_verb->add_option("--capture", request->input, "The traffic (pcap or pcapng)")
+      ->capture_default_str();
+  add_common(*net_verb, request);
+  net_verb->callback([&action, request] { action = [request] { return net(*request); }; });
 }
 
 }  // namespace ringside::conformance

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "conformance/replay/net_recorder.hpp"
 #include "conformance/replay/traffic.hpp"
 #include "conformance/replay/traffic_ends.hpp"
 #include "conformance/rig/profiles.hpp"
@@ -46,12 +47,11 @@ class Wire {
     out_ = std::make_unique<VifDevice>(*sender_, *source_);
     in_ =
         std::make_unique<VifDevice>(*receiver_, sink_, sim::VifConfig{.mac = "00:16:3e:00:00:02"});
+    look_on(options.record);
   }
 
   bool connect() {
     if (!out_->connect() || !in_->connect()) return false;
-    (*out_)->queue(0).attach(&taps_[0], &taps_[1]);
-    (*in_)->queue(0).attach(&taps_[2], &taps_[3]);
     return host_.run_until([this] {
       return (*out_)->link() == xenvif::LinkState::kUp && (*in_)->link() == xenvif::LinkState::kUp;
     });
@@ -91,13 +91,28 @@ class Wire {
     for (const std::string& leak : host_.audit()) findings.add(leak);
   }
 
+  /// Frames in the record, which is complete then.
+  uint64_t recorded() { return recorder_ ? recorder_->finish() : 0; }
+
   const std::vector<TrafficFrame>& traffic() const { return traffic_; }
   const TrafficSource& source() const { return *source_; }
   const TrafficSink& sink() const { return sink_; }
   std::string digest() { return host_.world().trace().digest(); }
 
  private:
+  void look_on(const std::string& record) {
+    if (record.empty()) {
+      (*out_)->queue(0).attach(&taps_[0], &taps_[1]);
+      (*in_)->queue(0).attach(&taps_[2], &taps_[3]);
+      return;
+    }
+    recorder_ = std::make_unique<NetRecorder>(record);
+    recorder_->watch("sender", sender_->domain(), out_->vif(), 1, &taps_[0], &taps_[1]);
+    recorder_->watch("receiver", receiver_->domain(), in_->vif(), 1, &taps_[2], &taps_[3]);
+  }
+
   std::vector<TrafficFrame> traffic_;
+  std::unique_ptr<NetRecorder> recorder_;
   Host host_;
   std::array<RingTap, 4> taps_ = make_taps(host_.world().trace());
   backends::Link link_;
@@ -231,6 +246,7 @@ NetReplayReport replay_net(const std::vector<CapturedFrame>& capture,
     report.findings.add("not every frame is accounted for");
   }
   wire.shut_down(report.findings);
+  report.recorded = wire.recorded();
   report.digest = wire.digest();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

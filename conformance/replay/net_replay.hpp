@@ -19,6 +19,7 @@ struct NetReplayReport {
   size_t blank = 0;                       ///< travelled with a blank checksum
   size_t gso = 0;                         ///< travelled as GSO
   size_t padded = 0;                      ///< shorter than an Ethernet frame may be
+  uint64_t recorded = 0;                  ///< frames written to the record, of either vif
   Findings findings;
   std::string digest;
   std::string backend;

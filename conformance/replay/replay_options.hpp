@@ -14,6 +14,7 @@ namespace ringside::conformance {
 struct ReplayOptions {
   uint64_t seed = 1;
   std::string backend = "reference";
+  std::string record;  ///< of a network: a pcapng file to write; empty for none
   /// Told how far a long replay is.
   std::function<void(size_t done, size_t total, std::string_view what)> progress;
 };

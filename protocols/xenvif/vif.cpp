@@ -154,6 +154,7 @@ Status Vif::connect(const xenbus::Node& backend) {
   hash_told_ = 0;
   grants_told_ = false;
   configuring_->queue();
+  // NETIF-NEG-006: the peer sends on whichever of them it likes.
   for (unsigned i = 0; i < active_; ++i) queues_[i]->start();
   backend_changed(backend);
   return Status::kOk;
