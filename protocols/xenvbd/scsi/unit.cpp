@@ -163,7 +163,7 @@ void ScsiUnit::report_luns(ScsiCommand& command, const Cdb& cdb) {
   constexpr uint8_t kWellKnownOnly = 1;
   constexpr uint8_t kAll = 2;
   if (which > kAll) return fail(command, invalid_cdb(2));
-  const size_t list = which == kWellKnownOnly ? 0 : kLunBytes;  // unit 0 is all zeros
+  const size_t list = which == kWellKnownOnly ? 0 : kLunBytes;  // SCSI-022: unit 0 is all zeros
   reply(command, Reply().grow(8 + list).put(0, list, 4).view(), cdb.field(6, 4));
 }
 

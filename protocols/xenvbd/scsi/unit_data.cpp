@@ -112,8 +112,8 @@ Result<ScsiCommand::Extent> ScsiUnit::descriptor(const ScsiCommand& command, uns
 void ScsiUnit::unmap(ScsiCommand& command, const Cdb& cdb) {
   const Disk& disk = command.medium_->disk();
   const uint64_t length = cdb.field(7, 2);
-  if (!disk.discard.supported) return fail(command, kInvalidOpcode);
-  if (cdb.bit(1, 0)) return fail(command, invalid_cdb(1, 0));  // ANCHOR
+  if (!disk.discard.supported) return fail(command, kInvalidOpcode);  // SCSI-043
+  if (cdb.bit(1, 0)) return fail(command, invalid_cdb(1, 0));         // ANCHOR
   if (is_write_protected(disk)) return fail(command, kWriteProtected);
   if (length == 0) return succeed(command);  // SCSI-040
   std::array<std::byte, kUnmapHeader> header;
@@ -167,6 +167,7 @@ void ScsiUnit::advance(ScsiCommand& command) {
   const uint64_t unit = disk.sector_size / kSectorBytes;
   Request& request = command.request_;
   request.operation = operation;
+  // SCSI-039
   request.sector = has_range ? command.extent_.lba * unit : 0;
   request.sectors = has_range ? command.extent_.count * unit : 0;
   request.segments = {};
