@@ -54,10 +54,11 @@ class ScsiCommand {
 
     void add(Operation operation) { steps[count++] = operation; }
   };
-  /// Blocks of the disk.
+  /// A part of the disk, in sectors of 512 bytes: that stays what it is whatever the disk's
+  /// own become while the command is under way.
   struct Extent {
-    uint64_t lba = 0;
-    uint64_t count = 0;
+    uint64_t sector = 0;
+    uint64_t sectors = 0;
   };
 
   Request request_;

@@ -54,7 +54,8 @@ void ScsiUnit::read_or_write(ScsiCommand& command, const Cdb& cdb) {
   if (total_of(command.data) < blocks.count * disk.sector_size) {
     return fail(command, invalid_cdb(blocks.count_at));
   }
-  command.extent_ = {blocks.lba, blocks.count};
+  const uint64_t unit = disk.sector_size / kSectorBytes;
+  command.extent_ = {blocks.lba * unit, blocks.count * unit};  // SCSI-039
   // SCSI-034: a read that is forced to the medium must find there what the cache holds.
   if (forced && !writes) command.plan_.add(Operation::kFlush);
   command.plan_.add(writes ? Operation::kWrite : Operation::kRead);
@@ -101,12 +102,12 @@ void ScsiUnit::start_stop(ScsiCommand& command, const Cdb& cdb) {
 Result<ScsiCommand::Extent> ScsiUnit::descriptor(const ScsiCommand& command, unsigned index) const {
   std::array<std::byte, kUnmapDescriptor> bytes{};
   copy_from(command.data, kUnmapHeader + uint64_t{index} * kUnmapDescriptor, bytes);
-  const ScsiCommand::Extent extent{load_big(std::span(bytes).first(8)),
-                                   load_big(std::span(bytes).subspan(8, 4))};
-  if (!is_within(command.medium_->disk(), extent.lba, extent.count)) {
-    return Status::kInvalidArgument;
-  }
-  return ScsiCommand::Extent(extent);
+  const uint64_t lba = load_big(std::span(bytes).first(8));
+  const uint64_t count = load_big(std::span(bytes).subspan(8, 4));
+  const Disk& disk = command.medium_->disk();
+  if (!is_within(disk, lba, count)) return Status::kInvalidArgument;
+  const uint64_t unit = disk.sector_size / kSectorBytes;
+  return ScsiCommand::Extent{lba * unit, count * unit};
 }
 
 void ScsiUnit::unmap(ScsiCommand& command, const Cdb& cdb) {
@@ -144,13 +145,13 @@ Result<bool> ScsiUnit::take_extent(ScsiCommand& command) const {
     // Read anew, so checked anew: the list may be a program's memory.
     const auto one = descriptor(command, command.next_descriptor_);
     if (!one) return one.status();
-    if (one->count == 0) continue;
+    if (one->sectors == 0) continue;
     // SCSI-042: neighbours go together; what of the disk's extents they share is then whole.
-    if (extent.count != 0 && one->lba != extent.lba + extent.count) break;
-    if (extent.count == 0) extent.lba = one->lba;
-    extent.count += one->count;
+    if (extent.sectors != 0 && one->sector != extent.sector + extent.sectors) break;
+    if (extent.sectors == 0) extent.sector = one->sector;
+    extent.sectors += one->sectors;
   }
-  return bool{extent.count != 0};
+  return bool{extent.sectors != 0};
 }
 
 void ScsiUnit::advance(ScsiCommand& command) {
@@ -162,14 +163,11 @@ void ScsiUnit::advance(ScsiCommand& command) {
     if (!more) return fail(command, kLbaOutOfRange);
     if (!*more) return succeed(command);
   }
-  const Disk& disk = command.medium_->disk();
   const bool has_range = operation != Operation::kFlush;
-  const uint64_t unit = disk.sector_size / kSectorBytes;
   Request& request = command.request_;
   request.operation = operation;
-  // SCSI-039
-  request.sector = has_range ? command.extent_.lba * unit : 0;
-  request.sectors = has_range ? command.extent_.count * unit : 0;
+  request.sector = has_range ? command.extent_.sector : 0;
+  request.sectors = has_range ? command.extent_.sectors : 0;
   request.segments = {};
   if (moves_data(operation)) request.segments = cut(command.data, request.sectors * kSectorBytes);
   request.cookie = reinterpret_cast<uintptr_t>(&command);
@@ -195,12 +193,11 @@ Sense ScsiUnit::sense_of(const ScsiCommand& command, Status status) const {
     case Status::kReadOnly: return kWriteProtected;
     case Status::kIoError:
       return command.request_.operation == Operation::kRead ? kUnrecoveredReadError : kWriteError;
-    case Status::kInvalidArgument:
+    case Status::kInvalidArgument: {
       // The disk has shrunk since; else the fragments are none that can be used.
-      if (!is_within(command.medium_->disk(), command.extent_.lba, command.extent_.count)) {
-        return kLbaOutOfRange;
-      }
-      return kInternalTargetFailure;
+      const uint64_t end = command.extent_.sector + command.extent_.sectors;
+      return end > command.medium_->disk().sectors ? kLbaOutOfRange : kInternalTargetFailure;
+    }
     default: return kInternalTargetFailure;
   }
 }
