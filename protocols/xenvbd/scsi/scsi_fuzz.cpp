@@ -61,8 +61,8 @@ class Session final : ScsiUnit::Owner, Medium {
     disk_.physical_sector_size = disk_.sector_size * (1 + (flags >> 2) % 9);
     disk_.read_only = (flags & 0x40) != 0;
     disk_.flush_cache = (flags & 0x80) != 0;
-    disk_.sectors = uint64_t{source_.word()} >> source_.byte() % 33;
-    if (source_.byte() % 2 == 0) disk_.sectors <<= 16;
+    static constexpr uint64_t kSizes[] = {64, 63, 2048, 1, 0, uint64_t{1} << 33, ~uint64_t{0}};
+    disk_.sectors = kSizes[source_.byte() % std::size(kSizes)];
     const uint8_t granules = source_.byte();
     disk_.discard = {.supported = granules != 0,
                      .granularity = granules * disk_.sector_size,
@@ -71,22 +71,30 @@ class Session final : ScsiUnit::Owner, Medium {
     unit_.disk_changed(disk_);
   }
 
+  /// Writes up to `most` bytes of the input near the beginning of `bytes`, which are zeros.
+  void scribble(std::span<std::byte> bytes, unsigned most) {
+    if (bytes.empty()) return;
+    for (unsigned left = source_.byte() % (most + 1); left > 0; --left) {
+      bytes[source_.byte() % std::min<size_t>(bytes.size(), 40)] = std::byte{source_.byte()};
+    }
+  }
+
   void ask() {
     static constexpr uint8_t kOpcodes[] = {0x00, 0x03, 0x08, 0x0a, 0x12, 0x15, 0x16, 0x1a, 0x1b,
                                            0x1e, 0x25, 0x28, 0x2a, 0x2f, 0x35, 0x42, 0x55, 0x5a,
                                            0x88, 0x8a, 0x8f, 0x91, 0x9e, 0xa0, 0xa8, 0xaa, 0xaf};
+    static constexpr uint32_t kLengths[] = {0, 7, 23, 39, 512, 1023, 4096, 131072};
     Order& order = orders_.emplace_back();
-    const uint8_t opcode = source_.byte();
-    order.cdb.resize(source_.byte() % 20);
-    for (std::byte& byte : order.cdb) byte = std::byte{source_.byte()};
-    if (opcode < std::size(kOpcodes) && !order.cdb.empty()) {
-      order.cdb[0] = std::byte{kOpcodes[opcode]};
-    }
+    order.cdb.resize(Cdb::kMaxLength);
+    order.cdb[0] = std::byte{kOpcodes[source_.byte() % std::size(kOpcodes)]};
+    scribble(order.cdb, 6);
+    const uint8_t cut = source_.byte();
+    if (cut < order.cdb.size()) order.cdb.resize(cut);
     // Exactly as long as it says, so that a byte beyond is an error of memory.
-    order.buffer.resize(source_.word() % 70000);
-    const size_t given = std::min<size_t>(source_.byte(), order.buffer.size());
-    for (size_t i = 0; i < given; ++i) order.buffer[i] = std::byte{source_.byte()};
-    const uint32_t most = 1u + source_.word() % 4096;
+    order.buffer.resize(kLengths[source_.byte() % std::size(kLengths)] + source_.byte() % 3);
+    scribble(order.buffer, 24);
+    const uint32_t most = order.buffer.size() > platform::kPageSize ? uint32_t{platform::kPageSize}
+                                                                    : 1u + source_.byte() * 3u;
     for (size_t at = 0; at < order.buffer.size(); at += most) {
       const auto left = static_cast<uint32_t>(order.buffer.size() - at);
       order.fragments.push_back({{order.buffer.data() + at, 0}, 0, std::min(left, most)});
