@@ -152,7 +152,7 @@ TEST_F(ScsiDataTest, SCSI_038_TheDiskShrankOnTheWay) {
       return Status::kInvalidArgument;
     }
     xenvbd::ScsiUnit& unit;
-    xenvbd::Disk properties{.sectors = 8};
+    xenvbd::Disk properties = plain_disk(8);
   } shrinking(unit_);
   std::vector<std::byte> data(512);
   xenvbd::Segment fragment{{data.data(), 0}, 0, 512};

@@ -18,7 +18,8 @@ TEST_F(ScsiInquiryTest, SCSI_010_StandardData) {
 TEST_F(ScsiInquiryTest, SCSI_010_ACdromIsARemovableDisk) {
   medium_.properties.cdrom = true;
   EXPECT_EQ(run({0x12, 0, 0, 0, 2, 0}).text(), "00 80");
-  medium_.properties = {.sectors = 8, .removable = true};
+  medium_.properties = plain_disk(8);
+  medium_.properties.removable = true;
   EXPECT_EQ(run({0x12, 0, 0, 0, 2, 0}).text(), "00 80");
 }
 

@@ -42,7 +42,8 @@ TEST_F(ScsiModeTest, SCSI_052_WhatTheDeviceIsLike) {
   EXPECT_EQ(parameter(), "10");
   medium_.properties.read_only = true;
   EXPECT_EQ(parameter(), "90");
-  medium_.properties = {.sectors = 8, .cdrom = true};
+  medium_.properties = plain_disk(8);
+  medium_.properties.cdrom = true;
   EXPECT_EQ(parameter(), "80");
 }
 

@@ -17,6 +17,13 @@ namespace ringside::conformance {
 using xenvbd::bytes;
 using xenvbd::hex;
 
+/// A disk without any features.
+inline xenvbd::Disk plain_disk(uint64_t sectors) {
+  xenvbd::Disk disk;
+  disk.sectors = sectors;
+  return disk;
+}
+
 /// How a command ended, and what its buffer held then.
 struct Outcome {
   bool good = false;

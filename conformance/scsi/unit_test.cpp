@@ -114,7 +114,7 @@ TEST_F(ScsiUnitTest, SCSI_006_BeforeItsDiskIsThere) {
     EXPECT_EQ(ends({opcode, 0, 0x3f, 0, 0, 0}), "2/04/01") << opcode;
   }
   EXPECT_EQ(ends({0x12, 1, 0x80, 0, 36, 0}), "2/04/01") << "who it is comes with the disk";
-  unit.disk_changed({.sectors = 16});
+  unit.disk_changed(plain_disk(16));
   medium.set_sectors(16);
   EXPECT_EQ(ends({0x00, 0, 0, 0, 0, 0}), "00 00 00") << "the first one is no change";
 }
