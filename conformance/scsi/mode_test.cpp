@@ -76,6 +76,8 @@ TEST_F(ScsiModeTest, SCSI_055_WithoutACacheEachWriteIsFlushed) {
   EXPECT_EQ(story(), "");
   EXPECT_TRUE(select_caching(0).good);
   EXPECT_EQ(story(), "flush");
+  EXPECT_TRUE(select_caching(0).good);
+  EXPECT_EQ(story(), "") << "nothing is left in it";
   EXPECT_EQ(caching_flags(), "00");
   EXPECT_EQ(caching_flags(2), "04") << "the default";
   EXPECT_TRUE(run({0x2a, 0, 0, 0, 0, 4, 0, 0, 1, 0}).good);

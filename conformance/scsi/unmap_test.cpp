@@ -50,7 +50,7 @@ TEST_F(ScsiUnmapTest, SCSI_040_AListThatIsCutShort) {
 }
 
 TEST_F(ScsiUnmapTest, SCSI_041_AllIsCheckedBeforeAnyIsGone) {
-  EXPECT_EQ(unmap({{0, 8}, {2047, 2}}).sense, "5/21/00");
+  EXPECT_EQ(unmap({{0, 8}, {16, 8}, {2047, 2}}).sense, "5/21/00");
   EXPECT_EQ(unmap({{~uint64_t{0}, 0xffffffff}}).sense, "5/21/00");
   EXPECT_EQ(unmap(std::vector<Blocks>(257, {0, 8})).sense, "5/26/00 list 2");
   EXPECT_EQ(failure({0x42, 1, 0, 0, 0, 0, 0, 0, 24, 0}), "5/24/00 cdb 1.0") << "ANCHOR";

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 namespace ringside::xenvbd {
@@ -61,7 +60,7 @@ class Cdb {
   static constexpr size_t kMaxLength = 16;
 
   explicit Cdb(std::span<const std::byte> bytes) : given_(bytes.size()) {
-    std::memcpy(bytes_.data(), bytes.data(), std::min(bytes.size(), kMaxLength));
+    std::copy_n(bytes.begin(), std::min(bytes.size(), kMaxLength), bytes_.begin());
   }
 
   Opcode opcode() const { return Opcode((*this)[0]); }
