@@ -122,6 +122,15 @@ TEST_F(ScsiIdentityTest, SCSI_012_WhatCannotBeReadIsNotAbsent) {
   }
 }
 
+TEST_F(ScsiIdentityTest, SCSI_012_ABackEndThatWasNotConnectedToIsForgotten) {
+  xenvbd::ScsiUnit unit(3, *this);
+  store_.nodes[kSerial] = "AIAAATE=";
+  EXPECT_EQ(unit.identify({store_, xenbus::kNoTransaction, "be"}), Status::kOk);
+  EXPECT_EQ(unit.identify({store_, xenbus::kNoTransaction, "other"}), Status::kOk);
+  unit.disk_changed(medium_.properties);
+  EXPECT_EQ(page_of(unit, 0x80), kOwnSerial);
+}
+
 TEST_F(ScsiIdentityTest, SCSI_012_ADiskThatIsShownDoesNotBecomeAnother) {
   store_.nodes[kSerial] = "AIAAATE=";
   EXPECT_EQ(unit_.identify({store_, xenbus::kNoTransaction, "be"}), Status::kOk);

@@ -72,11 +72,13 @@ void DiskIdentity::Page::set(std::span<const std::byte> from) {
   length = from.size();
 }
 
-DiskIdentity::DiskIdentity(uint32_t target) {
+DiskIdentity::DiskIdentity(uint32_t target) : target_(target) { set_own_pages(); }
+
+void DiskIdentity::set_own_pages() {
   std::array<std::byte, kHeader + 4> serial{};
   serial[1] = std::byte{kSerialNumberPage};
   serial[3] = std::byte{4};
-  put_digits(std::span(serial).subspan<kHeader>(), target);
+  put_digits(std::span(serial).subspan<kHeader>(), target_);
   serial_.set(serial);
 
   std::array<std::byte, 2 * kHeader + 16> named{};
@@ -86,7 +88,7 @@ DiskIdentity::DiskIdentity(uint32_t target) {
   named[5] = kT10VendorId;
   named[7] = std::byte{16};
   std::memcpy(&named[8], kVendor.data(), kVendor.size());
-  put_digits(std::span(named).subspan<16>(), target);
+  put_digits(std::span(named).subspan<16>(), target_);
   designators_.set(named);
 }
 
@@ -109,6 +111,7 @@ Status DiskIdentity::read_page(const xenbus::Node& backend, uint8_t code, Page& 
 }
 
 Status DiskIdentity::read(const xenbus::Node& backend) {
+  set_own_pages();  // an attempt at another back end may have come to nothing
   const Status status = read_page(backend, kSerialNumberPage, serial_);
   return ok(status) ? read_page(backend, kDesignatorsPage, designators_) : status;
 }

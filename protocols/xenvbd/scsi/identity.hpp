@@ -17,12 +17,12 @@ class DiskIdentity {
   /// The longest page that a back end can give, in bytes.
   static constexpr size_t kMaxPage = 512;
 
-  /// What it has before it is told otherwise, made of the target's number.
+  /// Pages made of the target's number.
   explicit DiskIdentity(uint32_t target);
 
-  /// Takes over the pages that the back end has in sm-data/scsi/0x12/0x80 and 0x83, base64
-  /// with their headers. One that is absent or no such page leaves what there is. Fails as the
-  /// store does when a node that may be there could not be read. [SCSI-012]
+  /// Those that the back end has in sm-data/scsi/0x12/0x80 and 0x83, base64 with their headers;
+  /// for one that is absent, or no such page, the page made of the target's number. Fails as
+  /// the store does when a node that may be there could not be read. [SCSI-012]
   Status read(const xenbus::Node& backend);
 
   std::span<const std::byte> serial_number() const { return serial_.view(); }
@@ -35,8 +35,10 @@ class DiskIdentity {
     std::span<const std::byte> view() const { return std::span(bytes).first(length); }
     void set(std::span<const std::byte> from);
   };
+  void set_own_pages();
   static Status read_page(const xenbus::Node& backend, uint8_t code, Page& page);
 
+  uint32_t target_;
   Page serial_;
   Page designators_;
 };
