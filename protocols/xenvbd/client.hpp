@@ -19,6 +19,12 @@ class Client {
   /// not; kReadOnly, kInvalidArgument: the disk that came back after a reconnect is read-only
   /// or too small; kClosed: the disk was closed, the request may or may not have been done.
   virtual void completed(Queue& queue, Request& request, Status status) = 0;
+  /// A back end is connecting, and what it says besides of the disk can be read here, before
+  /// disk_changed(). An error ends the attempt. Passive level.
+  virtual Status disk_found(const xenbus::Node& backend) {
+    (void)backend;
+    return Status::kOk;
+  }
   /// The disk is there, or its size changed. Passive level.
   virtual void disk_changed(const Disk& disk) = 0;
   /// The back end is gone. Requests wait for reopen() or close(). Passive level.

@@ -102,6 +102,7 @@ Status Vbd::publish(const xenbus::Node& frontend) {
 Status Vbd::connect(const xenbus::Node& backend) {
   const auto disk = read_disk(backend);
   if (!disk) return disk.status();
+  if (Status status = client_.disk_found(backend); !ok(status)) return status;
   // CONTROL-006: a part of it may be of the former back end's disk.
   if (device_->stale()) return Status::kCancelled;
   disk_ = *disk;

@@ -28,7 +28,7 @@ Status Queue::transmit(const TxPacket& packet) {
 }
 
 void Queue::flush() {
-  if (tx_channel_ && transmitter_.publish()) tx_channel_->notify();
+  if (running_ && transmitter_.publish()) tx_channel_->notify();
 }
 
 void Queue::give_back(const RxPacket& packet) {
