@@ -40,6 +40,8 @@ class Vif final : private xenbus::DeviceDriver, private Queue::Owner {
 
   /// Queues of this connection.
   unsigned queue_count() const { return active_; }
+  /// Queues that any connection may have.
+  unsigned max_queues() const { return static_cast<unsigned>(queues_.size()); }
   Queue& queue(unsigned index) { return *queues_[index]; }
 
   MacAddress mac() const { return mac_; }
