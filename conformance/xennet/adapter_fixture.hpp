@@ -85,7 +85,8 @@ class AdapterFixture : public testing::Test {
     device_ = std::make_unique<AdapterDevice>(*guest_, *ndis_);
   }
   void start_backend() {
-    netback_ = start_netback(*host_, [this](uint16_t, unsigned) { return &port_; }, profile_);
+    netback_ = start_netback(
+        *host_, [this](uint16_t, unsigned) { return &port_; }, profile_);
   }
   /// Initialised, running, and all that comes is wanted.
   void run_adapter(const std::string& network_address = {}) {

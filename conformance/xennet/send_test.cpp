@@ -66,21 +66,20 @@ TEST_P(XennetSendTest, XENNET_003_ChecksumsAreRightWhenTheyArrive) {
       Bytes without = frame;
       if (version == 4) xenvif::write_be16(&without[14 + 10], 0);
       GuestList& list = list_of(without, {.chunk = 250, .offset = 77});
-      list.checksum = (version == 4 ? xennet::kSendIpv4 | xennet::kSendIpHeaderChecksum
-                                    : xennet::kSendIpv6) |
-                      (protocol == xenvif::kProtocolTcp ? xennet::kSendTcpChecksum
-                                                        : xennet::kSendUdpChecksum);
+      list.checksum =
+          (version == 4 ? xennet::kSendIpv4 | xennet::kSendIpHeaderChecksum : xennet::kSendIpv6) |
+          (protocol == xenvif::kProtocolTcp ? xennet::kSendTcpChecksum : xennet::kSendUdpChecksum);
       EXPECT_EQ(send_and_wait(list), NdisStatus::kSuccess);
       const Frame got = sent();
       EXPECT_EQ(got.bytes, got.checksum == Frame::Checksum::kBlank ? with_pseudo_sum(frame)
-                                                                  : with_checksum(frame));
+                                                                   : with_checksum(frame));
     }
   }
 }
 
 TEST_P(XennetSendTest, XENNET_003_WhatTheHeadersContradictFailsAlone) {
-  using xennet::kSendIpv4, xennet::kSendIpv6, xennet::kSendTcpChecksum, xennet::kSendUdpChecksum;
   using xennet::kSendIpHeaderChecksum;
+  using xennet::kSendIpv4, xennet::kSendIpv6, xennet::kSendTcpChecksum, xennet::kSendUdpChecksum;
   const Bytes tcp4 = ip_frame({});
   const Bytes udp6 = ip_frame({.version = 6, .protocol = xenvif::kProtocolUdp});
   const std::vector<std::pair<Bytes, uint32_t>> wrong{
