@@ -86,8 +86,9 @@ class AdapterFixture : public testing::Test {
   }
   void start_backend() {
     netback_ = start_netback(
-        *host_, [this](uint16_t, unsigned) { return &port_; }, profile_);
+        *host_, [this](uint16_t, unsigned) { return &port(); }, profile_);
   }
+  virtual backends::Port& port() { return port_; }
   /// Initialised, running, and all that comes is wanted.
   void run_adapter(const std::string& network_address = {}) {
     guest_->run([&] {
