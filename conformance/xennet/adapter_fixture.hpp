@@ -49,8 +49,8 @@ class AdapterDevice {
   ~AdapterDevice() {
     guest_.run([this] {
       adapter_->halt();
-      [[maybe_unused]] const auto last = std::exchange(adapter_, {});
       [[maybe_unused]] const auto last_held = std::exchange(held_, {});
+      [[maybe_unused]] const auto last = std::exchange(adapter_, {});
     });
     guest_.host().toolstack().force_detach(paths_);
   }

@@ -172,11 +172,10 @@ void Adapter::configured(const Configuration& configuration) {
 NdisStatus Adapter::set_power(PowerState state) {
   const bool was_on = power_ == PowerState::kD0;
   const bool on = state == PowerState::kD0;
+  if (on && !was_on && vif_->reopen() != Status::kOk) return NdisStatus::kFailure;
   power_ = state;
   gates_changed();
-  if (on == was_on) return NdisStatus::kSuccess;
-  if (on) return vif_->reopen() == Status::kOk ? NdisStatus::kSuccess : NdisStatus::kFailure;
-  leave();
+  if (was_on && !on) leave();
   return NdisStatus::kSuccess;
 }
 
