@@ -60,6 +60,9 @@ TEST_F(XennetReceiveTest, XENNET_009_WhatIsSaidOfChecksumsIsSo) {
   Bytes header = with_checksum(ip_frame({}));
   header[14 + 8] = std::byte{63};  // another time to live than that of the sum
   EXPECT_EQ(receive(header).checksum, xennet::kIpChecksumFailed | xennet::kTcpChecksumSucceeded);
+  EXPECT_EQ(receive(ip_frame({})).checksum,
+            xennet::kIpChecksumSucceeded | xennet::kTcpChecksumFailed)
+      << "zero is no checksum of TCP";
   Bytes none = ip_frame({.protocol = xenvif::kProtocolUdp});
   EXPECT_EQ(receive(none).checksum, xennet::kIpChecksumSucceeded | xennet::kUdpChecksumSucceeded);
   EXPECT_EQ(receive(plain_frame(300)).checksum, 0u);

@@ -53,8 +53,7 @@ inline constexpr uint32_t kHashIpv6 = 0x400;
 inline constexpr uint32_t kHashTcpIpv6 = 0x1000;
 inline constexpr uint32_t kHashTypes = kHashIpv4 | kHashTcpIpv4 | kHashIpv6 | kHashTcpIpv6;
 
-// --- what an indication of received lists says ---------------------------------------------
-inline constexpr uint32_t kReceiveDispatchLevel = 1u << 0;
+// --- what an indication of received lists says; the shell adds the level it is made at -------
 inline constexpr uint32_t kReceiveResources = 1u << 1;  ///< ours again when the call returns
 
 }  // namespace ringside::xennet

@@ -111,8 +111,7 @@ void Receiver::hand_over(Batch& batch) {
     }
   }
   if (ready.empty()) return;
-  owner_.received(ready.head(), ready.count(),
-                  kReceiveDispatchLevel | (lend ? kReceiveResources : 0));
+  owner_.received(ready.head(), ready.count(), lend ? kReceiveResources : 0);
   if (!lend) return;
   {
     platform::LockGuard guard(*lock_);

@@ -50,7 +50,7 @@ struct Traffic {
 struct Statistics {
   Traffic sent;
   Traffic received;
-  uint64_t queued = 0;  ///< packets to send that NDIS has not got back
+  uint64_t queued = 0;  ///< lists to send that NDIS has not got back
 };
 
 }  // namespace ringside::xennet

@@ -159,4 +159,24 @@ inline Bytes plain_frame(size_t size, unsigned seed = 0) {
   return frame;
 }
 
+/// Goes through every sequence of choices there is, the last one first.
+class Choices {
+ public:
+  /// One of `count` ways to go on.
+  size_t choose(size_t count) {
+    if (depth_ == taken_.size()) taken_.push_back({0, count});
+    return taken_[depth_++].first;
+  }
+  /// To the next sequence; false after the last.
+  bool next() {
+    depth_ = 0;
+    while (!taken_.empty() && ++taken_.back().first == taken_.back().second) taken_.pop_back();
+    return !taken_.empty();
+  }
+
+ private:
+  std::vector<std::pair<size_t, size_t>> taken_;
+  size_t depth_ = 0;
+};
+
 }  // namespace ringside::xennet
