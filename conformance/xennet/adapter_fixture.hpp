@@ -33,7 +33,7 @@ struct Layout {
 /// One network adapter: XENNET over a vif, the toolstack below, NDIS played above.
 class AdapterDevice {
  public:
-  AdapterDevice(DriverGuest& guest, RecordingNdis& ndis)
+  AdapterDevice(DriverGuest& guest, xennet::Ndis& ndis)
       : guest_(guest), paths_(guest.host().toolstack().attach_vif(guest.domid(), {})) {
     guest_.run([&] {
       auto held = xenbus::AcquiredServices::acquire(guest_.platform(), guest_.bus().directory(),
@@ -44,7 +44,6 @@ class AdapterDevice {
       if (adapter) adapter_ = *std::move(adapter);
     });
     if (!adapter_) throw RigError("no adapter");
-    ndis.adapter = adapter_.get();
   }
   ~AdapterDevice() {
     guest_.run([this] {
@@ -83,6 +82,7 @@ class AdapterFixture : public testing::Test {
     start_backend();
     ndis_ = std::make_unique<RecordingNdis>(guest_->platform());
     device_ = std::make_unique<AdapterDevice>(*guest_, *ndis_);
+    ndis_->adapter = &adapter();
   }
   void start_backend() {
     netback_ = start_netback(
