@@ -335,6 +335,7 @@ TEST_F(XennetSettingsTest, XENNET_016_KeywordsDisableFromTheBeginning) {
   const auto got = receive(udp, Frame::Checksum::kBlank);
   EXPECT_EQ(got.checksum, xennet::kUdpChecksumSucceeded | xennet::kTcpChecksumValueInvalid);
   EXPECT_EQ(got.bytes, udp);
+  EXPECT_EQ(query<uint32_t>(Oid::kGenMacOptions) & 0x240, 0u);
   const Bytes tagged = ip_frame({.vlan_tags = 1});
   EXPECT_EQ(receive(tagged).bytes, tagged);
   EXPECT_EQ(set(Oid::kGenReceiveScaleParameters, Scaling{}), NdisStatus::kInvalidLength);

@@ -20,7 +20,11 @@ class XennetSeedsTest : public AdapterFixture, public testing::WithParamInterfac
     const uint64_t seed = options().seed * 1000 + GetParam();
     random_.seed(seed);
     const char* profiles[] = {"linux", "classic", "qnic"};
-    build(profiles[below(3)], {{"LROIPv4", below(2)}, {"NeedChecksumValue", below(2)}}, seed);
+    build(profiles[below(3)],
+          {{"LROIPv4", below(2)},
+           {"NeedChecksumValue", below(2)},
+           {"FrontendMaxQueues", 1 + below(2)}},
+          seed);
     run_adapter();
   }
   uint32_t below(uint32_t limit) { return static_cast<uint32_t>(random_() % limit); }

@@ -175,6 +175,47 @@ TEST_P(XennetSendTest, XENNET_021_AFlowArrivesInOrderWhateverCpuItComesFrom) {
   for (unsigned i = 0; i < 300; ++i) ASSERT_EQ(port_.received()[i].bytes, frames[i]) << i;
 }
 
+/// More queues than one.
+class XennetQueuesTest : public AdapterFixture {
+ protected:
+  void SetUp() override {
+    build("linux", {{"FrontendMaxQueues", 2}});
+    run_adapter();
+  }
+};
+
+TEST_F(XennetQueuesTest, XENNET_021_EachFlowKeepsToOneQueueAndAllAreUsed) {
+  ASSERT_EQ(adapter().vif().queue_count(), 2u);
+  constexpr unsigned kFlows = 16;
+  constexpr unsigned kFrames = 20;
+  for (unsigned i = 0; i < kFlows * kFrames; ++i) {
+    Bytes frame = ip_frame({.payload = 100 + i, .seed = i % kFlows});
+    send(list_of(frame), i % kCpus);
+  }
+  host_->require("the frames to arrive",
+                 [&] { return port_.received().size() == kFlows * kFrames; });
+  std::map<std::byte, size_t> longest;
+  for (const Frame& frame : port_.received()) {
+    size_t& before = longest[frame.bytes[33]];  // of the flow with this address
+    EXPECT_LT(before, frame.bytes.size());
+    before = frame.bytes.size();
+  }
+  EXPECT_EQ(longest.size(), kFlows);
+  for (unsigned i = 0; i < 2; ++i) {
+    EXPECT_GT(adapter().vif().queue(i).transmit_statistics().packets, kFrames) << i;
+  }
+}
+
+TEST_F(XennetQueuesTest, XENNET_021_AHashOfTheStacksChoosesTheQueue) {
+  for (unsigned i = 0; i < 10; ++i) {
+    GuestList& list = list_of(plain_frame(100, i));
+    list.hash_info = xennet::kHashToeplitz | xennet::kHashIpv4;
+    list.hash_value = 2 * i + 1;
+    EXPECT_EQ(send_and_wait(list), NdisStatus::kSuccess);
+  }
+  EXPECT_EQ(adapter().vif().queue(1).transmit_statistics().packets, 10u);
+}
+
 TEST_P(XennetSendTest, XENNET_006_TheFirstFailureIsTheLists) {
   GuestList& list = new_list();
   add(list, plain_frame(100, 1));

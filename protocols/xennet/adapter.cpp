@@ -145,7 +145,8 @@ void Adapter::served(xenvif::Queue& queue) {
 void Adapter::link_changed(xenvif::LinkState link) {
   link_up_ = link == xenvif::LinkState::kUp;
   gates_changed();
-  if (state_ == State::kHalted) return;  // initialize() tells what it was then
+  // XENNET-023: but what it was at initialize() NDIS asks for.
+  if (state_ == State::kHalted) return;
   const LinkState now = oids_.link_state();
   ndis_.status(NdisStatus::kLinkState, std::as_bytes(std::span(&now, 1)));
 }

@@ -6,6 +6,7 @@
 namespace ringside::xennet {
 namespace {
 
+/// XENNET-024: these and no others.
 constexpr std::array kSupported{
     Oid::kGenSupportedList,
     Oid::kGenHardwareStatus,
@@ -83,8 +84,9 @@ constexpr uint16_t kNdisVersion = 6 << 8 | 30;
 constexpr uint32_t kDriverVersion = 1;
 constexpr uint64_t kLinkSpeed = 1'000'000'000;  ///< bits a second, for want of a real one
 constexpr uint32_t kLinkSpeedUnit = 100;
-// NDIS_MAC_OPTION_*: copied lookahead, sends never pend, no loopback, 802.1p, 802.1Q.
-constexpr uint32_t kMacOptions = 0x001 | 0x002 | 0x008 | 0x040 | 0x200;
+// NDIS_MAC_OPTION_*: copied lookahead, sends never pend, no loopback; 802.1p, 802.1Q.
+constexpr uint32_t kMacOptions = 0x001 | 0x002 | 0x008;
+constexpr uint32_t kMacOptionsOfTags = 0x040 | 0x200;
 constexpr char kVendor[] = "Ringside network adapter for Xen";
 /// The first three bytes are Xen's OUI, the fourth numbers the kinds of adapters.
 constexpr std::array<uint8_t, 4> kVendorId{0x00, 0x16, 0x3e, 0x00};
@@ -140,7 +142,7 @@ std::optional<uint32_t> Oids::number(Oid oid) {
     case Oid::kGenLinkSpeed: return static_cast<uint32_t>(kLinkSpeed / kLinkSpeedUnit);
     case Oid::kGenCurrentPacketFilter: return configuration_.filter;
     case Oid::kGenCurrentLookahead: return lookahead_;
-    case Oid::kGenMacOptions: return kMacOptions;
+    case Oid::kGenMacOptions: return kMacOptions | (configuration_.vlan ? kMacOptionsOfTags : 0);
     case Oid::kGenMediaConnectStatus: return host_.link_is_up() ? 0 : 1;
     case Oid::kGenMaximumSendPackets: return xenvif::kRingSlots;
     case Oid::kGenVendorDriverVersion: return kDriverVersion;
