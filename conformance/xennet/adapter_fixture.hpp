@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "backends/netback/port.hpp"
+#include "conformance/rig/migration.hpp"
 #include "conformance/rig/profiles.hpp"
 #include "conformance/rig/vif_device.hpp"
 #include "conformance/xennet/recording_ndis.hpp"
+#include "protocols/xenbus/suspend_agent.hpp"
 
 namespace ringside::conformance {
 
@@ -58,6 +60,8 @@ class AdapterDevice {
 
   xennet::Adapter* operator->() { return adapter_.get(); }
   const sim::DevicePaths& paths() const { return paths_; }
+  /// The guest came back as this domain, and gets its vif there.
+  void attach(uint16_t domid) { paths_ = guest_.host().toolstack().attach_vif(domid, {}); }
 
  private:
   DriverGuest& guest_;
@@ -84,6 +88,14 @@ class AdapterFixture : public testing::Test {
     device_ = std::make_unique<AdapterDevice>(*guest_, *ndis_);
     ndis_->adapter = &adapter();
   }
+  /// Saves the guest, with whatever is under way, and restores it on its host.
+  void suspend_and_resume() {
+    if (!suspend_agent_) {
+      guest_->run([this] { suspend_agent_ = *xenbus::SuspendAgent::create(guest_->services()); });
+    }
+    suspend(*guest_);
+    restore(*guest_, {device_->paths()}, [this](uint16_t domid) { device_->attach(domid); });
+  }
   void start_backend() {
     netback_ = start_netback(
         *host_, [this](uint16_t, unsigned) { return &port(); }, profile_);
@@ -104,6 +116,7 @@ class AdapterFixture : public testing::Test {
     if (adapter().state() == xennet::Adapter::State::kRunning) pause();
     device_.reset();
     guest_->run([this] {
+      [[maybe_unused]] const auto last = std::exchange(suspend_agent_, {});
       for (const platform::Page& page : pages_) guest_->platform().release_page(page);
     });
     netback_.reset();
@@ -223,6 +236,7 @@ class AdapterFixture : public testing::Test {
   std::unique_ptr<AdapterDevice> device_;
 
  private:
+  platform::Box<xenbus::SuspendAgent> suspend_agent_;
   std::vector<platform::Page> pages_;
   std::deque<GuestList> lists_;
 };

@@ -105,6 +105,7 @@ class XennetSeedsTest : public AdapterFixture, public testing::WithParamInterfac
       default: break;
     }
     if (below(4) != 0) return host_->pass(below(2000) * 1000);
+    if (below(3) == 0) return suspend_and_resume();
     if (below(2) == 0) return replace_backend();
     // NDIS powers an adapter down when it likes, and up again before anything else.
     const auto state = below(2) == 0 ? xennet::PowerState::kD0 : xennet::PowerState::kD3;

@@ -155,6 +155,19 @@ TEST_F(XennetStateTest, XENNET_005_ABackEndThatDiesEndsEachListOnce) {
   EXPECT_EQ(send_and_wait(list_of(plain_frame(100))), NdisStatus::kSuccess);
 }
 
+TEST_F(XennetStateTest, XENNET_005_ASavedGuestEndsEachListOnceWhenItIsBack) {
+  gate_.set_open(false);
+  const auto lists = fill(600);
+  settle();
+  gate_.open = true;
+  suspend_and_resume();
+  host_->require("the link", [&] { return adapter().vif().link() == xenvif::LinkState::kUp; });
+  wait_for(lists.size());
+  EXPECT_EQ(count(NdisStatus::kMediaDisconnected), lists.size());
+  EXPECT_EQ(ndis_->indications(NdisStatus::kLinkState), 2u);
+  EXPECT_EQ(send_and_wait(list_of(plain_frame(100))), NdisStatus::kSuccess);
+}
+
 TEST_F(XennetStateTest, XENNET_008_AnAdapterThatWasNeverRestartedRefuses) {
   pause();
   EXPECT_EQ(send_and_wait(list_of(plain_frame(100))), NdisStatus::kPaused);
