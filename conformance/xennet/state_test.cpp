@@ -175,6 +175,27 @@ TEST_F(XennetStateTest, XENNET_008_AnAdapterThatWasNeverRestartedRefuses) {
   EXPECT_EQ(send_and_wait(list_of(plain_frame(101))), NdisStatus::kPaused);
 }
 
+TEST_F(XennetStateTest, AnAdapterThatMemoryFailsIsGivenUpWhole) {
+  guest_->run([&] {
+    auto held = xenbus::AcquiredServices::acquire(guest_->platform(), guest_->bus().directory(),
+                                                  xennet::Adapter::kConsumer);
+    ASSERT_TRUE(held.ok());
+    const auto create = [&] {
+      return xennet::Adapter::create((*held).services(), "device/vif/0", *ndis_).status();
+    };
+    const uint64_t before = guest_->guest().allocations();
+    ASSERT_EQ(create(), Status::kOk);
+    const uint64_t count = guest_->guest().allocations() - before;
+    ASSERT_GT(count, 50u);
+    for (uint64_t i = 1; i <= count; ++i) {
+      guest_->guest().fail_allocation_at(i);
+      EXPECT_EQ(create(), Status::kNoMemory) << i;
+    }
+    guest_->guest().fail_allocation_at(0);
+    EXPECT_EQ(create(), Status::kOk);
+  });
+}
+
 /// With an address of the administrator's.
 class XennetAddressTest : public AdapterFixture {};
 

@@ -173,6 +173,26 @@ TEST_F(ReceiverTest, EveryPageComesBackOnceInAnyOrderOfEvents) {
   EXPECT_GT(runs, 1000u);
 }
 
+TEST(ReceiverMemoryTest, WhatThereIsNoMemoryForIsGivenUpWhole) {
+  struct Nobody final : Port, Receiver::Owner {
+    Status transmit(const xenvif::TxPacket&) override { return Status::kClosed; }
+    void flush() override {}
+    void give_back(const xenvif::RxPacket&) override {}
+    void received(NetBufferList*, uint32_t, uint32_t) override {}
+    void drained() override {}
+  } nobody;
+  TestPlatform platform;
+  Status status = Status::kNoMemory;
+  for (uint64_t allocations = 0; status != Status::kOk; ++allocations) {
+    platform.allocations_left = allocations;
+    Receiver receiver(platform, 0, nobody, nobody);
+    status = receiver.create_parts();
+    ASSERT_TRUE(status == Status::kOk || status == Status::kNoMemory);
+    ASSERT_LT(allocations, 10u);
+  }
+  EXPECT_EQ(platform.pages, 0);
+}
+
 // Source: Microsoft, "Verifying the RSS Hash Calculation": IPv6 with and without ports.
 TEST(ToeplitzTest, HashesAreThoseThatWerePublished) {
   const uint8_t key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
