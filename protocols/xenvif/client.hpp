@@ -23,6 +23,9 @@ class Client {
   virtual void room(Queue& queue) = 0;
   /// `packet` is lent until Queue::give_back(), which may be called from here.
   virtual void received(Queue& queue, const RxPacket& packet) = 0;
+  /// The calls above have come to an end that were not made from within a call of the client's
+  /// own: what was gathered can be passed on. The client may call the queue from here.
+  virtual void served(Queue& queue) { (void)queue; }
   /// Packets can flow (both sides Connected, carrier present), or no longer.
   virtual void link_changed(LinkState link) = 0;
   /// The toolstack wants the device back: true lets it go at once; with false it stays until

@@ -18,6 +18,7 @@ constexpr uint32_t kGrantLimit = 2048;
 Queue::Queue(const xenbus::Services& services, unsigned index, Client& client, Owner& owner)
     : services_(services),
       index_(index),
+      client_(client),
       owner_(owner),
       transmitter_(services.platform, *this, client),
       receiver_(services.platform, *this, client) {}
@@ -149,6 +150,7 @@ void Queue::release() {
     const platform::LockGuard guard(*idle_lock_);
     receiver_.release();
   }
+  if (grants_) client_.served(*this);
   grants_.reset();
 }
 
@@ -176,6 +178,7 @@ void Queue::judge(xenbus::EventChannel& channel, uint32_t responses, uint32_t& s
 void Queue::serve_transmitter() {
   for (unsigned round = 0; !failed_; ++round) {
     const auto polled = transmitter_.poll(kBudget);
+    client_.served(*this);
     if (!polled) return fail(polled.status());
     if (running_) tell_multicast();
     flush();
@@ -188,6 +191,7 @@ void Queue::serve_transmitter() {
 void Queue::serve_receiver() {
   for (unsigned round = 0; !failed_; ++round) {
     const auto polled = receiver_.poll(kBudget);
+    client_.served(*this);
     if (!polled) return fail(polled.status());
     // NETIF-RX-043: what was used is posted again before the next look at the ring.
     if (receiver_.refill()) notify_receiver();

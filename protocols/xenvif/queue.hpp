@@ -93,6 +93,7 @@ class Queue {
 
   xenbus::Services services_;
   unsigned index_;
+  Client& client_;
   Owner& owner_;
   Transmitter transmitter_;
   Receiver receiver_;

@@ -43,6 +43,8 @@ class Vif final : private xenbus::DeviceDriver, private Queue::Owner, private Co
 
   /// Queues of this connection.
   unsigned queue_count() const { return active_; }
+  /// Queues that any connection may have.
+  unsigned max_queues() const { return static_cast<unsigned>(queues_.size()); }
   Queue& queue(unsigned index) { return *queues_[index]; }
 
   /// Hashes what is received, by the back end where it can, and has it steer by the hash. Now and
