@@ -175,6 +175,7 @@ TEST_P(BlkifDiskTest, BLKIF_NEG_026_BLKIF_NEG_027_ReadOnlyAndCdromAreHonoured) {
 }
 
 TEST_P(BlkifDiskTest, BLKIF_NEG_010_BLKIF_NEG_005_StaleKeysGoAndTheProtocolIsNamed) {
+  stack_.settings = {{"FrontendPersistentGrants", 0}};
   stack_.attach();
   const std::string& frontend = stack_.vbd->paths().frontend;
   stack_.host.toolstack().write(frontend + "/feature-large-sector-size", "1");

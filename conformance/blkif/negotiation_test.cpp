@@ -19,7 +19,9 @@ class BlkifNodesTest : public QueueRig {
   }
   void publish_nodes(uint32_t order) {
     connect(order);
-    ASSERT_EQ(queue_->publish({store_, xenbus::kNoTransaction, "fe"}), Status::kOk);
+    const xenbus::Node frontend(store_, xenbus::kNoTransaction, "fe");
+    ASSERT_EQ(queue_->publish_ring_size(frontend), Status::kOk);
+    ASSERT_EQ(queue_->publish(frontend), Status::kOk);
   }
   std::string node(const std::string& key) {
     const auto found = store_.nodes.find("fe/" + key);
