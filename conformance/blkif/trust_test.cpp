@@ -88,9 +88,10 @@ TEST_P(BlkifTrustedNodeTest, BLKIF_IO_038_TheTrustedNodeDecides) {
   for (const char* trusted : {"0", "1", "absent"}) {
     DiskStack stack(blkback_named(GetParam()));
     stack.settings = {{"FrontendPersistentGrants", 0}};
+    stack.vbd_config.trusted = trusted == std::string("1");
     stack.attach();
-    if (trusted != std::string("absent")) {
-      stack.host.toolstack().write(stack.vbd->paths().frontend + "/trusted", trusted);
+    if (trusted == std::string("absent")) {
+      stack.host.toolstack().remove(stack.vbd->paths().frontend + "/trusted");
     }
     ASSERT_TRUE(stack.vbd->connect());
     EXPECT_EQ(stack.frontend_node("trusted"), trusted) << "the toolstack's own";
