@@ -120,13 +120,14 @@ Status Queue::start(const Disk& disk) {
   (void)bounce_.set_limit(pages);
   closed_ = false;
   starting_ = true;
-  // The event handler may be at work on this queue's CPU.
-  if (services_.platform.cpu() == index_) {
-    timer_expired();
-  } else {
-    timer_->start(services_.platform.now());
-  }
+  run_soon();
   return Status::kOk;
+}
+
+/// The event handler may be at work on this queue's CPU: what it uses is touched there alone.
+void Queue::run_soon() {
+  if (services_.platform.cpu() == index_) return timer_expired();
+  timer_->start(services_.platform.now());
 }
 
 void Queue::begin() {
@@ -155,9 +156,8 @@ void Queue::adopt(Queue& idle) {
 }
 
 void Queue::drain() {
-  if (drain_ == Drain::kNo) drain_ = Drain::kWaiting;
-  flush_if_drained();
-  kick();
+  draining_ = true;
+  run_soon();
 }
 
 void Queue::flush_if_drained() {
@@ -226,6 +226,10 @@ void Queue::recheck() {
 
 void Queue::timer_expired() {
   if (starting_.exchange(false)) begin();
+  if (draining_.exchange(false)) {
+    if (drain_ == Drain::kNo) drain_ = Drain::kWaiting;
+    flush_if_drained();
+  }
   release_lingering();
   if (!ring_.closed()) return poll();
   if (area_.held()) (void)area_.release(services_.platform, *grants_);

@@ -105,7 +105,7 @@ class Queue {
   void drain();
   void resize(uint64_t sectors) { disk_.sectors = sectors; }
   /// No more goes to the ring; answers are still taken.
-  void stop() { starting_ = running_ = false; }
+  void stop() { starting_ = running_ = draining_ = false; }
   /// Takes everything back from the peer; what was under way waits to be issued again.
   /// Memory the peer still maps is kept until it lets go. [BLKIF-IO-031]
   void disconnect();
@@ -124,6 +124,7 @@ class Queue {
   Status check_segments(const Request& request) const;
   void event();
   void poll();
+  void run_soon();
   void begin();
   void timer_expired();
   bool take_responses(uint32_t& budget);
@@ -163,6 +164,7 @@ class Queue {
   bool persistent_ = false;             ///< bounce pages keep their grants
   bool bounces_all_ = false;            ///< no page of the client's is granted
   std::atomic<bool> starting_ = false;  ///< to run as soon as on its own CPU
+  std::atomic<bool> draining_ = false;  ///< to drain as soon as there
   std::atomic<bool> running_ = false;   ///< requests may go to the ring
   bool closed_ = true;                  ///< requests are refused
   bool idle_ = false;                   ///< has no ring in this connection

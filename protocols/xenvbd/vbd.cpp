@@ -76,7 +76,7 @@ void Vbd::shut_down() {
 }
 
 void Vbd::drain_queues() {
-  undrained_ = active_;
+  undrained_ = active_.load();
   for (unsigned i = active_; i < queues_.size(); ++i) queues_[i]->refuse();
   for (unsigned i = 0; i < active_; ++i) queues_[i]->drain();
 }
@@ -146,7 +146,8 @@ Status Vbd::publish(const xenbus::Node& frontend) {
   Status status = queues_[0]->publish_ring_size(frontend);
   // BLKIF-NEG-006: one queue's nodes are at the top, more are each in their directory.
   if (ok(status) && active_ == 1) status = queues_[0]->publish(frontend);
-  if (ok(status) && active_ > 1) status = frontend.write_number("multi-queue-num-queues", active_);
+  if (ok(status) && active_ > 1)
+    status = frontend.write_number("multi-queue-num-queues", active_.load());
   for (unsigned i = 0; active_ > 1 && i < active_ && ok(status); ++i) {
     const platform::Line name = platform::Line().text("queue-").number(i);
     status = queues_[i]->publish(frontend.child(name.view()));
@@ -194,7 +195,7 @@ void Vbd::stop() {
 
 void Vbd::release() {
   for (platform::Box<Queue>& queue : queues_) {
-    if (!queue->detached()) queue->disconnect();
+    queue->disconnect();
     if (closing_) queue->close();
   }
   // An offline device does not come back by itself: there is nothing left to drain.

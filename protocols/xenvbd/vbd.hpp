@@ -81,7 +81,7 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   platform::Box<xenbus::Device> device_;
   Disk disk_;
   Terms terms_;  ///< of this connection
-  unsigned active_ = 1;
+  std::atomic<unsigned> active_ = 1;
   std::atomic<unsigned> undrained_ = 0;
   std::atomic<Ending> ending_ = Ending::kNone;
   std::atomic<bool> connected_ = false;
