@@ -31,6 +31,14 @@ class BlkifKeptGrantsTest : public ::testing::Test {
     front_->extra_nodes = nodes;
     return front_->connect();
   }
+  /// Why the back end did not want the connection.
+  std::string refusal() {
+    const size_t backend = paths_.backend.find("/backend/");
+    const std::string home = paths_.backend.substr(0, backend);
+    return host_.toolstack()
+        .read(home + "/error" + paths_.backend.substr(backend) + "/error")
+        .value_or("none");
+  }
   bool connect_persistent() { return connect({{"feature-persistent", "1"}}); }
   backends::BlkbackStatistics statistics() {
     return (*blkback_)->statistics(guest_->domid(), sim::VbdConfig{}.vdev);
@@ -120,15 +128,18 @@ TEST_F(BlkifKeptGrantsTest, BLKIF_IO_023_NothingIsKeptOfWhoDoesNotUseItAgain) {
 
 TEST_F(BlkifKeptGrantsTest, BLKIF_NEG_007_MoreQueuesThanOfferedAreRefused) {
   EXPECT_FALSE(connect({{"multi-queue-num-queues", "5"}}));
+  EXPECT_EQ(refusal(), "multi-queue-num-queues is 5");
 }
 
 TEST_F(BlkifKeptGrantsTest, BLKIF_NEG_007_NoQueueAtAllIsRefused) {
   EXPECT_FALSE(connect({{"multi-queue-num-queues", "0"}}));
+  EXPECT_EQ(refusal(), "multi-queue-num-queues is 0");
 }
 
 // BLKIF-NEG-006: the keys of several queues are looked for where they have to be.
 TEST_F(BlkifKeptGrantsTest, BLKIF_NEG_006_QueuesWithoutTheirDirectoriesAreRefused) {
   EXPECT_FALSE(connect({{"multi-queue-num-queues", "2"}}));
+  EXPECT_EQ(refusal(), "reading " + paths_.frontend + "/queue-0/ring-ref0");
 }
 
 }  // namespace
