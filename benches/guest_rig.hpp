@@ -16,8 +16,8 @@ namespace ringside::benches {
 class GuestRig {
  public:
   /// `settings` are what XENBUS finds in its registry.
-  explicit GuestRig(const std::map<std::string, uint32_t>& settings = {})
-      : host_(config()), guest_(host_, {}, nullptr, settings) {
+  explicit GuestRig(const std::map<std::string, uint32_t>& settings = {}, unsigned vcpus = 1)
+      : host_(config()), guest_(host_, {.vcpus = vcpus}, nullptr, settings) {
     host_.world().trace().enable(false);
   }
 

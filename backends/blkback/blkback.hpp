@@ -24,6 +24,9 @@ struct BlkbackStatistics {
   uint64_t unsupported = 0;  ///< answered with BLKIF_RSP_EOPNOTSUPP
   uint64_t violations = 0;   ///< connections ended because the guest broke the protocol
   uint64_t connections = 0;
+  uint64_t queues = 0;   ///< of all connections
+  uint64_t kept = 0;     ///< grants that were mapped to stay
+  uint64_t evicted = 0;  ///< and did not stay to the end: there was no room for them
 };
 
 /// A vbd as the toolstack described it.

@@ -31,7 +31,26 @@ int16_t answer(DiskStatus status) {
   return BLKIF_RSP_ERROR;
 }
 
+void move_bytes(std::byte* guest, std::byte* data, size_t length, bool to_guest) {
+  if (to_guest) {
+    std::memcpy(guest, data, length);
+  } else {
+    std::memcpy(data, guest, length);
+  }
+}
+
 }  // namespace
+
+Executor::Executor(Handles& handles, const Service& service)
+    : handles_(handles),
+      profile_(service.profile),
+      domain_(service.domain),
+      disk_(service.disk),
+      read_only_(service.read_only),
+      statistics_(service.statistics) {
+  if (!service.persistent) return;
+  kept_ = std::make_unique<PersistentMaps>(handles, domain_, profile_.max_persistent, statistics_);
+}
 
 int16_t Executor::execute(const GuestRequest& request) {
   const int16_t status = carry_out(request);
@@ -127,6 +146,13 @@ bool Executor::collect_segments(const GuestRequest& request) {
 }
 
 bool Executor::copy_from_guest(grant_ref_t ref, std::span<std::byte> into) {
+  if (kept_ != nullptr) {
+    std::vector<std::byte*> pages;
+    const bool mapped = kept_->map({&ref, 1}, pages);
+    if (mapped) std::memcpy(into.data(), pages[0], into.size());
+    kept_->finish();
+    return mapped;
+  }
   if (profile_.map_data) {
     void* page = xengnttab_map_grant_ref(handles_.grants, domain_, ref, PROT_READ);
     if (page == nullptr) return false;
@@ -142,6 +168,7 @@ bool Executor::copy_from_guest(grant_ref_t ref, std::span<std::byte> into) {
 }
 
 bool Executor::move_data(Direction direction) {
+  if (kept_ != nullptr) return use_kept(direction);
   return profile_.map_data ? map_data(direction) : copy_data(direction);
 }
 
@@ -157,17 +184,27 @@ bool Executor::map_data(Direction direction) {
   std::byte* page = static_cast<std::byte*>(mapped);
   std::byte* data = data_.data();
   for (const blkif_request_segment& segment : segments_) {
-    std::byte* guest = page + offset_of(segment);
     const size_t length = length_of(segment);
-    if (direction == Direction::kToGuest) {
-      std::memcpy(guest, data, length);
-    } else {
-      std::memcpy(data, guest, length);
-    }
+    move_bytes(page + offset_of(segment), data, length, direction == Direction::kToGuest);
     data += length;
     page += kPage;
   }
   return xengnttab_unmap(handles_.grants, mapped, count) == 0;
+}
+
+bool Executor::use_kept(Direction direction) {
+  std::vector<grant_ref_t> refs;
+  for (const blkif_request_segment& segment : segments_) refs.push_back(segment.gref);
+  std::vector<std::byte*> pages;
+  const bool mapped = kept_->map(refs, pages);
+  std::byte* data = data_.data();
+  for (size_t i = 0; mapped && i < pages.size(); ++i) {
+    const size_t length = length_of(segments_[i]);
+    move_bytes(pages[i] + offset_of(segments_[i]), data, length, direction == Direction::kToGuest);
+    data += length;
+  }
+  kept_->finish();
+  return mapped;
 }
 
 bool Executor::copy_data(Direction direction) {

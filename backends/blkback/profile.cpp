@@ -10,7 +10,9 @@ namespace {
 constexpr std::array kProfiles{
     BlkbackProfile{.name = "linux",
                    .description = "xen-blkback of a current Linux dom0",
-                   .discard_granularity = 4096},
+                   .discard_granularity = 4096,
+                   .max_queues = 4,
+                   .max_persistent = 1056},
     BlkbackProfile{.name = "classic",
                    .description = "blkback of the Xen 3.x kernels: barriers only, one page",
                    .flush_cache = false,

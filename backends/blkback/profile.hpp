@@ -19,6 +19,8 @@ struct BlkbackProfile {
   uint32_t sector_size = 512;
   uint32_t physical_sector_size = 512;
   uint32_t discard_granularity = 0;  ///< bytes; 0: the node is not written
+  uint32_t max_queues = 0;           ///< 0: the node is not written
+  uint32_t max_persistent = 0;       ///< pages a queue keeps mapped; 0: not offered
   bool map_data = true;              ///< maps what the guest grants; otherwise grant copy
 };
 

@@ -1,13 +1,11 @@
 #include "backends/blkback/vbd_backend.hpp"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <bit>
 #include <utility>
 
-#include "protocols/ring/layout.hpp"
-
 namespace ringside::backends {
+
 VbdBackend::VbdBackend(Handles& handles, const Blkback::Config& config, std::string path,
                        VbdIdentity vbd)
     : BackendDevice(handles, std::move(path), vbd.domain, XenbusStateInitialised),
@@ -39,9 +37,10 @@ bool VbdBackend::publish_features() {
   if (profile.max_indirect_segments > 0) {
     entries.emplace_back("feature-max-indirect-segments", profile.max_indirect_segments);
   }
+  if (profile.max_queues > 0) entries.emplace_back("multi-queue-max-queues", profile.max_queues);
   // BLKIF-NEG-032: what an earlier back end offered here is not offered any more.
-  return publish(entries,
-                 {"max-ring-page-order", "max-ring-pages", "feature-max-indirect-segments"});
+  return publish(entries, {"max-ring-page-order", "max-ring-pages", "feature-max-indirect-segments",
+                           "multi-queue-max-queues"});
 }
 
 uint32_t VbdBackend::info() const {
@@ -66,6 +65,7 @@ bool VbdBackend::publish_properties() {
       {"feature-flush-cache", profile.flush_cache ? 1 : 0},
       {"feature-barrier", profile.barrier ? 1 : 0},
       {"feature-discard", discard ? 1 : 0},
+      {"feature-persistent", profile.max_persistent > 0 ? 1 : 0},
   };
   if (discard && profile.discard_granularity > 0) {
     entries.emplace_back("discard-granularity", profile.discard_granularity);
@@ -76,84 +76,88 @@ bool VbdBackend::publish_properties() {
 }
 
 void VbdBackend::connect() {
-  std::vector<uint32_t> refs;
+  std::vector<VbdQueueKeys> keys;
   std::string why;
-  if (!read_ring_refs(refs, why) || !map_ring(refs, why)) return fail(why);
-  const auto channel = store().number(frontend() + "/event-channel");
-  if (!channel) return fail("reading " + frontend() + "/event-channel");
-  const int port = xenevtchn_bind_interdomain(handles().events, vbd_.domain, *channel);
-  if (port < 0) return fail("binding event channel " + std::to_string(*channel));
-  port_ = static_cast<evtchn_port_t>(port);
-  const std::span<std::byte> area(static_cast<std::byte*>(mapped_),
-                                  mapped_pages_ * ring::kRingPageSize);
+  if (!read_keys(keys, why)) return fail(why);
   const std::string protocol = store().read(frontend() + "/protocol").value_or("");
-  auto ring = GuestRing::create(protocol, area, config_.tap);
-  if (!ring) {
-    xenevtchn_unbind(handles().events, port_);
-    return fail(ring.status() == Status::kNotSupported ? "unknown protocol " + protocol
-                                                       : "the ring's indices can't be");
+  const bool persistent =
+      config_.profile.max_persistent > 0 && store().flag(frontend() + "/feature-persistent", false);
+  const Service service{.profile = config_.profile,
+                        .domain = vbd_.domain,
+                        .disk = *disk_,
+                        .read_only = vbd_.read_only,
+                        .persistent = persistent,
+                        .statistics = statistics_};
+  for (const VbdQueueKeys& one : keys) {
+    auto queue = VbdQueue::connect(handles(), one, protocol, service, config_, why);
+    if (queue == nullptr) return fail(why);
+    queues_.push_back(std::move(queue));
   }
-  ring_ = *std::move(ring);
-  executor_ = std::make_unique<Executor>(handles(), config_.profile, vbd_.domain, *disk_,
-                                         vbd_.read_only, statistics_);
   ++statistics_.connections;
+  statistics_.queues += queues_.size();
   if (!publish_properties()) return fail("writing the disk's properties");
   become(XenbusStateConnected);
   pump();
 }
 
-bool VbdBackend::read_ring_refs(std::vector<uint32_t>& refs, std::string& why) const {
+bool VbdBackend::read_keys(std::vector<VbdQueueKeys>& keys, std::string& why) const {
   const uint32_t limit = 1u << config_.profile.max_ring_page_order;
   const auto order = store().number(frontend() + "/ring-page-order");
-  const auto pages = store().number(frontend() + "/num-ring-pages");
-  const uint32_t count = order && *order < 31 ? 1u << *order : order ? 0 : pages.value_or(1);
-  if (count == 0 || count > limit || !std::has_single_bit(count)) {  // BLKIF-NEG-003
+  const auto given = store().number(frontend() + "/num-ring-pages");
+  const uint32_t pages = order && *order < 31 ? 1u << *order : order ? 0 : given.value_or(1);
+  if (pages == 0 || pages > limit || !std::has_single_bit(pages)) {  // BLKIF-NEG-003
     why = "a ring of so many pages was not offered";
     return false;
   }
-  const auto single = store().number(frontend() + "/ring-ref");
-  if (count == 1 && single) {  // BLKIF-NEG-004
-    refs.push_back(*single);
-    return true;
+  const uint32_t queues = store().number(frontend() + "/multi-queue-num-queues").value_or(1);
+  if (queues == 0 || queues > std::max(1u, config_.profile.max_queues)) {  // BLKIF-NEG-007
+    why = "multi-queue-num-queues is " + std::to_string(queues);
+    return false;
   }
-  for (uint32_t i = 0; i < count; ++i) {
-    const std::string key = frontend() + "/ring-ref" + std::to_string(i);
+  for (uint32_t i = 0; i < queues; ++i) {
+    const std::string directory =
+        queues == 1 ? frontend() : frontend() + "/queue-" + std::to_string(i);
+    keys.emplace_back();
+    if (!read_queue(directory, pages, keys.back(), why)) return false;
+  }
+  return true;
+}
+
+bool VbdBackend::read_queue(const std::string& directory, uint32_t pages, VbdQueueKeys& keys,
+                            std::string& why) const {
+  const auto single = store().number(directory + "/ring-ref");
+  if (pages == 1 && single) keys.ring_refs.push_back(*single);  // BLKIF-NEG-004
+  while (keys.ring_refs.size() < pages) {
+    const std::string key = directory + "/ring-ref" + std::to_string(keys.ring_refs.size());
     const auto ref = store().number(key);
     if (!ref) {
       why = "reading " + key;
       return false;
     }
-    refs.push_back(*ref);
+    keys.ring_refs.push_back(*ref);
   }
-  return true;
+  const auto channel = store().number(directory + "/event-channel");
+  if (!channel) why = "reading " + directory + "/event-channel";
+  keys.channel = channel.value_or(0);
+  return channel.has_value();
 }
 
-bool VbdBackend::map_ring(const std::vector<uint32_t>& refs, std::string& why) {
-  std::vector<uint32_t> copy = refs;
-  const auto count = static_cast<uint32_t>(copy.size());
-  mapped_ = xengnttab_map_domain_grant_refs(handles().grants, count, vbd_.domain, copy.data(),
-                                            PROT_READ | PROT_WRITE);
-  if (mapped_ == nullptr) {
-    why = "mapping the ring";
-    return false;
-  }
-  mapped_pages_ = count;
-  return true;
-}
+// BLKIF-IO-024: with the queues go all that they kept mapped, before Closed is written.
+void VbdBackend::disconnect() { queues_.clear(); }
 
-void VbdBackend::disconnect() {
-  if (ring_ != nullptr) xenevtchn_unbind(handles().events, port_);
-  ring_.reset();
-  executor_.reset();
-  if (mapped_ != nullptr) xengnttab_unmap(handles().grants, mapped_, mapped_pages_);
-  mapped_ = nullptr;
+bool VbdBackend::event(evtchn_port_t port) {
+  return std::any_of(queues_.begin(), queues_.end(),
+                     [port](const auto& queue) { return queue->port() == port; });
 }
 
 void VbdBackend::pump() {
   if (!connected()) return;
   publish_size();
-  while (serve_batch()) {
-  }
+  const bool sane =
+      std::all_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->serve(); });
+  if (sane) return;
+  ++statistics_.violations;
+  fail("the front end's ring makes no sense");
 }
 
 void VbdBackend::publish_size() {
@@ -164,34 +168,6 @@ void VbdBackend::publish_size() {
     return store().write(path() + "/sectors", std::to_string(size / kSectorBytes), in) &&
            store().write(path() + "/state", std::to_string(static_cast<int>(state())), in);
   });
-}
-
-bool VbdBackend::serve_batch() {
-  std::vector<GuestResponse> responses;
-  for (;;) {
-    const auto request = ring_->take();
-    if (!request) {
-      ++statistics_.violations;
-      fail("the front end's ring makes no sense");
-      return false;
-    }
-    if (!*request) break;
-    const uint8_t operation = (*request)->indirect ? BLKIF_OP_INDIRECT : (*request)->operation;
-    responses.push_back({(*request)->id, operation, executor_->execute(**request)});
-  }
-  if (!responses.empty()) answer(responses);
-  return !ring_->arm();
-}
-
-void VbdBackend::answer(std::vector<GuestResponse>& responses) {
-  if (config_.choose) {
-    // BLKIF-IO-013: any order is right.
-    for (size_t i = responses.size(); i > 1; --i) {
-      std::swap(responses[i - 1], responses[config_.choose(i)]);
-    }
-  }
-  for (const GuestResponse& response : responses) ring_->put(response);
-  if (ring_->publish()) xenevtchn_notify(handles().events, port_);
 }
 
 }  // namespace ringside::backends

@@ -28,6 +28,8 @@ class Accounting final : public xenvbd::Client {
     ++disk_changes_;
   }
   void disk_lost() override { ++disk_losses_; }
+  bool eject_requested() override { return lets_go; }
+  bool lets_go = true;
 
   /// What does not add up, one line each; empty when every request was answered exactly once
   /// and the peer sent no response that belonged to none.

@@ -29,7 +29,7 @@ class DiskStack {
   void start_back_end() { blkback = start_blkback(host, config); }
   void attach() {
     if (!blkback) start_back_end();
-    guest = std::make_unique<DriverGuest>(host);
+    guest = std::make_unique<DriverGuest>(host, guest_config);
     for (const auto& [name, value] : settings) guest->guest().set_setting(name, value);
     vbd = std::make_unique<VbdDevice>(*guest, client, vbd_config);
   }
@@ -37,7 +37,7 @@ class DiskStack {
     attach();
     ASSERT_TRUE(vbd->connect());
   }
-  xenvbd::Queue& queue() { return (*vbd)->queue(0); }
+  xenvbd::Queue& queue(unsigned index = 0) { return (*vbd)->queue(index); }
 
   TestRequest& make(Operation operation, uint64_t sector, unsigned pages = 0) {
     TestRequest* made = nullptr;
@@ -47,18 +47,20 @@ class DiskStack {
     });
     return *made;
   }
-  Status submit(TestRequest& test) {
+  /// From the queue's CPU, where it has one.
+  Status submit(TestRequest& test, unsigned index = 0) {
     Status status = Status::kOk;
-    guest->run([&] {
+    const auto job = [&] {
       client.expect(test.request);
-      status = queue().submit(test.request);
+      status = queue(index).submit(test.request);
       if (!ok(status)) client.refused(test.request);
-      queue().kick();
-    });
+      queue(index).kick();
+    };
+    guest->run(job, index);
     return status;
   }
-  TestRequest& submitted(TestRequest& test) {
-    EXPECT_EQ(submit(test), Status::kOk);
+  TestRequest& submitted(TestRequest& test, unsigned index = 0) {
+    EXPECT_EQ(submit(test, index), Status::kOk);
     return test;
   }
   bool wait_for(size_t completions) {
@@ -84,7 +86,7 @@ class DiskStack {
   void finish() {
     if (!guest) return;
     EXPECT_TRUE(vbd->close());
-    EXPECT_EQ(client.faults(queue()), "");
+    for (unsigned i = 0; i < (*vbd)->queue_count(); ++i) EXPECT_EQ(client.faults(queue(i)), "");
     vbd.reset();
     guest->run([this] { requests_.clear(); });
     for (const std::string& leak : guest->shut_down()) ADD_FAILURE() << leak;
@@ -96,6 +98,7 @@ class DiskStack {
   Host host;
   std::shared_ptr<backends::MemoryDisk> disk;
   backends::Blkback::Config config;
+  sim::GuestConfig guest_config;
   sim::VbdConfig vbd_config;
   std::vector<std::pair<std::string, uint32_t>> settings;
   Accounting client;

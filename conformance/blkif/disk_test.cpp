@@ -1,86 +1,11 @@
 #include <tuple>
 
-#include "conformance/blkif/disk_stack.hpp"
+#include "conformance/blkif/random_load.hpp"
 
 namespace ringside::conformance {
 namespace {
 
 using Operation = xenvbd::Operation;
-using backends::kSectorBytes;
-
-/// Writes and reads at random places and of random shapes; what each sector must hold is
-/// remembered.
-class Load {
- public:
-  Load(DiskStack& stack, uint64_t seed)
-      : stack_(stack), random_(seed), model_(stack.disk->size()) {}
-
-  /// Submits `count` requests that don't overlap those still under way.
-  void submit(unsigned count) {
-    for (unsigned i = 0; i < count; ++i) submit_one();
-  }
-  /// All that was submitted is done and every byte is where it belongs.
-  void expect_right() {
-    ASSERT_TRUE(stack_.wait_for(stack_.client.completions() + waiting()));
-    for (const Read& read : reads_) {
-      EXPECT_EQ(stack_.client.status(read.test->request.cookie), Status::kOk);
-      EXPECT_EQ(read.test->bytes(), read.expected) << "sector " << read.test->request.sector;
-    }
-    reads_.clear();
-    taken_.clear();
-    expected_ = stack_.client.completions();
-    EXPECT_TRUE(std::equal(model_.begin(), model_.end(), stack_.disk->bytes().begin()));
-  }
-
- private:
-  struct Read {
-    TestRequest* test;
-    std::vector<std::byte> expected;
-  };
-
-  size_t waiting() const { return expected_ - stack_.client.completions(); }
-
-  void submit_one() {
-    const bool write = random_.chance(0.5);
-    const uint64_t sector = random_.below(stack_.disk->size() / kSectorBytes - 520);
-    TestRequest& test = stack_.make(write ? Operation::kWrite : Operation::kRead, sector);
-    stack_.guest->run([&] { shape(test); });
-    const uint64_t end = sector + test.request.sectors;
-    for (const auto& [first, last] : taken_) {
-      if (sector < last && first < end) return;  // order among overlapping ones is nobody's
-    }
-    taken_.emplace_back(sector, end);
-    const auto at = model_.begin() + static_cast<ptrdiff_t>(sector * kSectorBytes);
-    const size_t size = test.request.sectors * kSectorBytes;
-    if (write) {
-      const auto bytes = pattern(size, static_cast<uint32_t>(random_.next()));
-      std::copy(bytes.begin(), bytes.end(), at);
-      test.set_bytes(bytes);
-    } else {
-      reads_.push_back({&test, {at, at + static_cast<ptrdiff_t>(size)}});
-    }
-    stack_.submitted(test);
-    ++expected_;
-  }
-
-  void shape(TestRequest& test) {
-    if (random_.chance(0.3)) {
-      const auto offset = static_cast<uint32_t>(1 + random_.below(1000));
-      test.add(offset, 1024).add(3, 1021).add(0, 3);
-    } else if (random_.chance(0.3)) {
-      test.add(512, 3584).add_pages(static_cast<unsigned>(random_.below(4))).add(0, 512);
-    } else {
-      test.add_pages(static_cast<unsigned>(1 + random_.below(60)));
-    }
-  }
-
-  DiskStack& stack_;
-  sim::Random random_;
-  std::vector<std::byte> model_;
-  std::vector<Read> reads_;
-  std::vector<std::pair<uint64_t, uint64_t>> taken_;
-  size_t expected_ = 0;
-};
 
 using ProfileAndOrder = std::tuple<const char*, uint32_t>;
 class BlkifDataTest : public ::testing::TestWithParam<ProfileAndOrder> {};
@@ -93,7 +18,7 @@ TEST_P(BlkifDataTest, BLKIF_IO_013_EveryByteArrivesWhateverTheOrderOfTheAnswers)
   stack.connect();
   EXPECT_EQ(stack.queue().ring_size(),
             32u << std::min(order, stack.config.profile.max_ring_page_order));
-  Load load(stack, stack.host.world().seed() + order);
+  RandomLoad load(stack, stack.host.world().seed() + order);
   for (int round = 0; round < 4; ++round) {
     load.submit(30);
     load.expect_right();
@@ -108,7 +33,7 @@ TEST_P(BlkifDataTest, BLKIF_IO_031_ABackEndThatDiesAmidTheTrafficLosesNothing) {
   DiskStack stack(blkback_named(profile));
   stack.settings = {{"FrontendMaxRingPageOrder", order}};
   stack.connect();
-  Load load(stack, stack.host.world().seed() + 100 + order);
+  RandomLoad load(stack, stack.host.world().seed() + 100 + order);
   for (int round = 0; round < 3; ++round) {
     load.submit(40);
     stack.blkback.reset();
@@ -175,6 +100,7 @@ TEST_P(BlkifDiskTest, BLKIF_NEG_026_BLKIF_NEG_027_ReadOnlyAndCdromAreHonoured) {
 }
 
 TEST_P(BlkifDiskTest, BLKIF_NEG_010_BLKIF_NEG_005_StaleKeysGoAndTheProtocolIsNamed) {
+  stack_.settings = {{"FrontendPersistentGrants", 0}};
   stack_.attach();
   const std::string& frontend = stack_.vbd->paths().frontend;
   stack_.host.toolstack().write(frontend + "/feature-large-sector-size", "1");
@@ -216,6 +142,35 @@ TEST_P(BlkifDiskTest, BLKIF_IO_031_ClosingEndsEverythingOnceAndOpensAgain) {
   EXPECT_EQ(stack_.client.completions(), 50u);
   ASSERT_TRUE(stack_.vbd->connect());
   EXPECT_EQ(stack_.write(0, pattern(4096, 1)), Status::kOk);
+}
+
+// BLKIF-IO-023 with its other half: what the front end keeps granted the back end keeps mapped.
+TEST_P(BlkifDiskTest, BLKIF_IO_023_BLKIF_IO_024_BothSidesKeepTheSamePages) {
+  stack_.connect();
+  RandomLoad load(stack_, stack_.host.world().seed() + 3);
+  const bool kept = stack_.config.profile.max_persistent > 0;
+  EXPECT_EQ(stack_.frontend_node("feature-persistent"), "1");
+  for (int round = 0; round < 3; ++round) {
+    load.submit(30);
+    load.expect_right();
+  }
+  const auto& front = stack_.queue().statistics();
+  EXPECT_EQ(front.kept, kept ? front.segments : 0u);
+  const auto back = (*stack_.blkback)->statistics(stack_.guest->domid(), stack_.vbd_config.vdev);
+  EXPECT_EQ(back.kept > 0, kept);
+  if (kept) {
+    EXPECT_LT(back.kept, front.segments / 2) << "most were mapped already";
+  }
+}
+
+TEST_P(BlkifDiskTest, BLKIF_IO_023_KeepingCanBeSwitchedOff) {
+  stack_.settings = {{"FrontendPersistentGrants", 0}};
+  stack_.connect();
+  EXPECT_EQ(stack_.frontend_node("feature-persistent"), "absent");
+  ASSERT_EQ(stack_.write(8, pattern(4096 * 40, 2)), Status::kOk);
+  EXPECT_EQ(stack_.queue().statistics().kept, 0u);
+  const auto back = (*stack_.blkback)->statistics(stack_.guest->domid(), stack_.vbd_config.vdev);
+  EXPECT_EQ(back.kept, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Profiles, BlkifDiskTest, ::testing::Values("linux", "classic", "qdisk"));

@@ -45,10 +45,12 @@ class FakePlatform final : public platform::Platform {
   const platform::PageRange& last_range() const { return last_range_; }
   size_t pages_in_use() const { return pages_; }
   std::map<std::string, uint32_t, std::less<>> settings;
+  size_t page_limit = ~size_t{0};
 
   void* allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
   void release(void* memory) override { std::free(memory); }
   Result<platform::Page> allocate_page() override {
+    if (pages_ >= page_limit) return Status::kNoMemory;
     std::byte* memory = pages(1);
     return platform::Page{memory, frame_of(memory)};
   }
@@ -143,8 +145,16 @@ class FakeGrants final : public xenbus::Grants {
     const auto found = live_.find(ref);
     return found == live_.end() ? nullptr : &found->second;
   }
+  /// The peer is granted this frame, by whatever reference.
+  bool any_of(platform::Frame frame) const {
+    for (const auto& [ref, grant] : live_) {
+      if (grant.frame == frame) return true;
+    }
+    return false;
+  }
   size_t live() const { return live_.size(); }
   size_t parked() const { return parked_; }
+  size_t revoked() const { return revoked_; }
   std::set<xenbus::GrantRef> held;  ///< the peer maps these: revoking answers kBusy
   uint32_t limit = ~0u;             ///< of live grants
 
@@ -167,6 +177,7 @@ class FakeGrants final : public xenbus::Grants {
       if (!grants_.live_.contains(ref)) throw std::logic_error("revoked what was not granted");
       if (grants_.held.contains(ref)) return Status::kBusy;
       grants_.live_.erase(ref);
+      ++grants_.revoked_;
       return Status::kOk;
     }
     void park(xenbus::GrantRef ref, platform::Page page) override {
@@ -184,6 +195,7 @@ class FakeGrants final : public xenbus::Grants {
   std::map<xenbus::GrantRef, Grant> live_;
   xenbus::GrantRef next_ = 8;
   size_t parked_ = 0;
+  size_t revoked_ = 0;
 };
 
 /// One event channel whose other end is the test.

@@ -19,7 +19,9 @@ class BlkifNodesTest : public QueueRig {
   }
   void publish_nodes(uint32_t order) {
     connect(order);
-    ASSERT_EQ(queue_->publish({store_, xenbus::kNoTransaction, "fe"}), Status::kOk);
+    const xenbus::Node frontend(store_, xenbus::kNoTransaction, "fe");
+    ASSERT_EQ(queue_->publish_ring_size(frontend), Status::kOk);
+    ASSERT_EQ(queue_->publish(frontend), Status::kOk);
   }
   std::string node(const std::string& key) {
     const auto found = store_.nodes.find("fe/" + key);
@@ -113,6 +115,17 @@ TEST_F(BlkifNodesTest, BLKIF_NEG_005_TheProtocolIsThatOfTheBuild) {
   EXPECT_EQ(sizeof(blkif_request_t), wide ? 112u : 108u);
 }
 
+TEST_F(BlkifNodesTest, BLKIF_NEG_007_ABackEndServesOneQueueAtLeast) {
+  EXPECT_EQ(*xenvbd::read_max_queues(backend()), 1u);
+  for (const auto& [text, queues] :
+       {std::pair{"0", 1u}, {"1", 1u}, {"", 1u}, {"many", 1u}, {"4", 4u}, {"99999999999", ~0u}}) {
+    set("multi-queue-max-queues", text);
+    EXPECT_EQ(*xenvbd::read_max_queues(backend()), queues) << text;
+  }
+  store_.unreadable = "be/multi-queue-max-queues";
+  EXPECT_EQ(xenvbd::read_max_queues(backend()).status(), Status::kNoMemory);
+}
+
 TEST_F(BlkifNodesTest, BLKIF_NEG_009_SectorSizesThatCannotBeAreRefused) {
   for (const char* size : {"0", "256", "513", "8192", "99999999999"}) {
     set("sector-size", size);
@@ -145,12 +158,13 @@ TEST_F(BlkifNodesTest, BLKIF_IO_035_ASizeBeyond32Bits) {
 }
 
 TEST_F(BlkifNodesTest, BLKIF_NEG_032_NothingOfAnEarlierBackEndStays) {
-  for (const char* key :
-       {"feature-flush-cache", "feature-barrier", "feature-discard", "discard-secure"}) {
+  for (const char* key : {"feature-flush-cache", "feature-barrier", "feature-discard",
+                          "discard-secure", "feature-persistent"}) {
     set(key, "1");
   }
   set("feature-max-indirect-segments", "256");
   EXPECT_EQ(read().max_indirect_segments, 256u);
+  EXPECT_TRUE(read().persistent);
   store_.nodes.clear();
   set("sectors", "2048");
   xenvbd::Disk plain;

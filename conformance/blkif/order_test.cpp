@@ -141,7 +141,7 @@ TEST_F(BlkifReconnectTest, BLKIF_IO_031_ARingThatTheOldPeerHoldsIsKept) {
   ASSERT_NE(grants_.page(8), nullptr);
   queue_->stop();
   queue_->disconnect();
-  EXPECT_EQ(queue_->prepare(1, 0, 768), Status::kBusy);
+  EXPECT_EQ(queue_->prepare(1, terms_), Status::kBusy);
   EXPECT_NE(grants_.page(8), nullptr);
   grants_.held.clear();
   connect();

@@ -33,7 +33,8 @@ class QueueRig : public ::testing::Test, protected xenvbd::Queue::Owner {
   }
 
   void connect(uint32_t ring_page_order = 0) {
-    ASSERT_EQ(queue_->prepare(1, ring_page_order, 768), Status::kOk);
+    terms_.ring_page_order = ring_page_order;
+    ASSERT_EQ(queue_->prepare(1, terms_), Status::kOk);
     auto ring = BackRing::create(platform_.last_range().bytes());
     ASSERT_TRUE(ring);
     back_ = *std::move(ring);
@@ -95,6 +96,8 @@ class QueueRig : public ::testing::Test, protected xenvbd::Queue::Owner {
   /// The books, once nothing is under way any more.
   void expect_settled() { EXPECT_EQ(client_.faults(*queue_), ""); }
   void queue_failed(Status why) override { failure_ = why; }
+  void queue_drained() override { ++drained_; }
+  void queue_stranded() override { ++stranded_; }
 
   FakePlatform platform_;
   FakeGrants grants_{platform_};
@@ -103,7 +106,10 @@ class QueueRig : public ::testing::Test, protected xenvbd::Queue::Owner {
   xenbus::Services services_{platform_, grants_, events_, store_};
   Accounting client_;
   xenvbd::Disk disk_;
+  xenvbd::Terms terms_{.handle = 768};
   Status failure_ = Status::kOk;
+  unsigned drained_ = 0;
+  unsigned stranded_ = 0;
   std::deque<TestRequest> requests_;
   std::vector<std::byte> image_ = std::vector<std::byte>(65536 * 512);
   BackRing back_;

@@ -72,6 +72,18 @@ class RawFront final : private xenbus::DeviceDriver {
     return granted_.back();
   }
 
+  /// kBusy as long as the back end maps the page.
+  Status revoke(const Granted& granted) {
+    Status status = Status::kOk;
+    guest_.run([&] {
+      status = grants_->revoke(granted.ref);
+      if (!ok(status)) return;
+      std::erase_if(granted_, [&](const Granted& one) { return one.ref == granted.ref; });
+      platform().release_page(granted.page);
+    });
+    return status;
+  }
+
   /// A request for one whole page.
   Request request(uint8_t operation, uint64_t sector, xenbus::GrantRef ref) {
     Request wire{};

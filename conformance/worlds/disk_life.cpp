@@ -55,15 +55,15 @@ void DiskLife::issue_round(unsigned count) {
             (void)connect([this] { return driver().connected(); });
           }
           slot = free_slot();
-          if (slot == nullptr) driver().queue(0).kick();
+          if (slot == nullptr) kick();
           return slot != nullptr && issue(*slot);
         },
         limit);
     if (!issued && !hostile()) finding("a request could not be submitted");
     if (!issued) return;
-    if (random_.chance(0.4)) driver().queue(0).kick();
+    if (random_.chance(0.4)) kick();
   }
-  driver().queue(0).kick();
+  kick();
   // Half of the time what is under way is left to the closing.
   if (hostile() || random_.chance(0.3)) {
     (void)wait(
@@ -86,7 +86,8 @@ bool DiskLife::issue(Slot& slot) {
   }
   xenvbd::Request& request = slot.request;
   slot.busy = true;
-  const Status status = driver().queue(0).submit(request);
+  const auto queue = static_cast<unsigned>(random_.below(driver().queue_count()));
+  const Status status = driver().queue(queue).submit(request);
   if (ok(status)) return true;
   slot.busy = false;
   if (request.operation == Operation::kWrite) {
@@ -97,6 +98,10 @@ bool DiskLife::issue(Slot& slot) {
       status == Status::kClosed || (status == Status::kNotSupported && !scenario_.blk.discard);
   if (!expected && !hostile()) finding(fmt::format("refused: {}", to_string(status)));
   return status != Status::kClosed;
+}
+
+void DiskLife::kick() {
+  for (unsigned i = 0; i < driver().queue_count(); ++i) driver().queue(i).kick();
 }
 
 bool DiskLife::shape(Slot& slot) {

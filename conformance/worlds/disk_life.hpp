@@ -43,6 +43,7 @@ class DiskLife final : public DeviceLife<xenvbd::Vbd>, private xenvbd::Client {
 
   void issue_round(unsigned count);
   bool issue(Slot& slot);
+  void kick();
   bool shape(Slot& slot);
   bool add(Slot& slot, uint32_t offset, uint32_t length);
   void fill(Slot& slot);

@@ -47,7 +47,10 @@ class Stage {
       guests_.push_back(std::make_unique<DriverGuest>(
           home(), sim::GuestConfig{.vcpus = vcpus, .memory_kib = kGuestKib},
           guests_.empty() ? hooks.interposer : nullptr));
-      guests_.back()->guest().set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
+      sim::Guest& guest = guests_.back()->guest();
+      guest.set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
+      guest.set_setting("FrontendMaxQueues", scenario_.disk_queues);
+      guest.set_setting("FrontendPersistentGrants", scenario_.persistent_grants);
     }
     lay_out();
     start_back_ends(*sites_.front(), scenario_.net, scenario_.blk);
@@ -173,6 +176,7 @@ class Stage {
   }
   sim::VbdConfig vbd_config(unsigned index) const {
     sim::VbdConfig config;
+    config.trusted = scenario_.trusted;
     config.vdev = kFirstDisk + index * kDiskStep;
     return config;
   }

@@ -27,9 +27,12 @@ struct Scenario {
   backends::NetbackProfile net;
   backends::BlkbackProfile blk;
   uint32_t ring_page_order = 0;
-  unsigned frames = 0;    ///< each end sends in a round
-  unsigned requests = 0;  ///< each disk gets in a round
-  unsigned rounds = 1;    ///< each on a connection of its own
+  uint32_t disk_queues = 1;        ///< at most, of each disk
+  uint32_t persistent_grants = 1;  ///< 0: disks do without
+  bool trusted = true;             ///< what disks are told of their back end
+  unsigned frames = 0;             ///< each end sends in a round
+  unsigned requests = 0;           ///< each disk gets in a round
+  unsigned rounds = 1;             ///< each on a connection of its own
 };
 
 Scenario draw_scenario(uint64_t seed);

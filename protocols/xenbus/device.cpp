@@ -103,6 +103,11 @@ void Device::close() {
   work_->queue();
 }
 
+void Device::let_go() {
+  let_go_.store(true);
+  work_->queue();
+}
+
 void Device::refuse_eject() {
   // The words by which toolstacks know it. Source: the Windows PV drivers' network front end.
   (void)frontend().write("error", "UNPLUG FAILED: device is still in use");
@@ -158,6 +163,8 @@ void Device::run_once() {
     restart_ = false;
     begin_close();
   }
+
+  if (let_go_.exchange(false)) begin_close();
 
   // Nobody else will wake a device that could not look, or whose state could not be written.
   Status status = look_and_step();

@@ -26,7 +26,7 @@ class DeviceDriver {
   /// A node of the connected back end changed (online resize, carrier).
   virtual void backend_changed(const Node& backend) = 0;
   /// The back end went offline while connected: the device is to be ejected. True lets it go at
-  /// once; with false it stays until close() or refuse_eject(). [XENBUS-018]
+  /// once; with false it stays until let_go(), close() or refuse_eject(). [XENBUS-018]
   virtual bool may_eject() { return true; }
   /// No new requests from now on; those under way may still be answered.
   virtual void stop() = 0;
@@ -65,6 +65,8 @@ class Device {
   Status start();
   /// Closing -> Closed: returns at once; closed() is signalled when release() has run.
   void close();
+  /// The eject that may_eject() said no to may come now. Any level.
+  void let_go();
   /// The owner can't let an offline device go: says so in the `error` node and keeps it as long
   /// as the back end does not leave by itself. Passive level. [XENBUS-018]
   void refuse_eject();
@@ -147,6 +149,7 @@ class Device {
   std::atomic<bool> resumed_ = false;  ///< all that was shared is of a domain that is no more
   std::atomic<bool> leaving_ = false;  ///< being destroyed: nothing is begun any more
   std::atomic<bool> close_wanted_ = false;
+  std::atomic<bool> let_go_ = false;
   std::atomic<bool> open_wanted_ = false;
   std::atomic<Status> failure_ = Status::kOk;
   std::atomic<DeviceState> state_ = DeviceState::kUnknown;

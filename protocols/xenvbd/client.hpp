@@ -29,8 +29,9 @@ class Client {
   virtual void disk_changed(const Disk& disk) = 0;
   /// The back end is gone. Requests wait for reopen() or close(). Passive level.
   virtual void disk_lost() = 0;
-  /// The toolstack wants the device back: true lets it go at once; with false it stays until
-  /// close() or refuse_eject(). Passive level. [XENBUS-018]
+  /// The toolstack wants the device back: true lets it go when what was submitted is done and
+  /// flushed; with false it stays until close(), shut_down() or refuse_eject(). Passive level.
+  /// [XENBUS-018, BLKIF-IO-037]
   virtual bool eject_requested() { return true; }
 
  protected:

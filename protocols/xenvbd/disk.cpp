@@ -37,6 +37,14 @@ Result<uint32_t> read_ring_page_order(const xenbus::Node& backend) {
   return std::min(std::max(order, order_of_pages), kMaxRingPageOrder);
 }
 
+Result<uint32_t> read_max_queues(const xenbus::Node& backend) {
+  xenbus::Fields fields(backend);
+  // BLKIF-NEG-007: a back end that says 0 knows of one queue all the same.
+  const uint32_t queues = std::max(fields.number32("multi-queue-max-queues", 1), 1u);
+  if (!ok(fields.status())) return fields.status();
+  return uint32_t{queues};
+}
+
 Result<Disk> read_disk(const xenbus::Node& backend) {
   // BLKIF-NEG-032: a new back end, a new disk: nothing of an earlier one's features stays.
   xenbus::Fields fields(backend);
@@ -62,6 +70,7 @@ Result<Disk> read_disk(const xenbus::Node& backend) {
   disk.flush_cache = fields.flag("feature-flush-cache", false);
   disk.barrier = fields.flag("feature-barrier", false);
   disk.discard = read_discard(fields, disk.sector_size);
+  disk.persistent = fields.flag("feature-persistent", false);
   disk.max_indirect_segments = fields.number32("feature-max-indirect-segments", 0);
   if (!ok(fields.status())) return fields.status();
   return disk;

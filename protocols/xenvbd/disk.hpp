@@ -34,6 +34,7 @@ struct Disk {
   bool barrier = false;
   bool flush_cache = false;
   DiscardLimits discard;
+  bool persistent = false;             ///< keeps what it mapped [BLKIF-IO-023]
   uint32_t max_indirect_segments = 0;  ///< 0: direct requests only
 
   FlushMode flush_mode() const {
@@ -46,6 +47,9 @@ struct Disk {
 /// The largest ring, as its order in pages, that the back end maps. Fails as the store does when
 /// a node that may be there could not be read. [BLKIF-NEG-003]
 Result<uint32_t> read_ring_page_order(const xenbus::Node& backend);
+
+/// How many queues the back end serves, at least 1. Else as above. [BLKIF-NEG-007]
+Result<uint32_t> read_max_queues(const xenbus::Node& backend);
 
 /// Reads what a back end publishes before it is Connected; what an earlier one had is
 /// forgotten. kNotSupported: a sector size that is no power of two in 512..4096.

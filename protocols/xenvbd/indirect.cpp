@@ -8,7 +8,7 @@ namespace ringside::xenvbd {
 IndirectPool::~IndirectPool() { RINGSIDE_ASSERT(platform_, page_count_ == 0); }
 
 Status IndirectPool::prepare(xenbus::GrantCache& grants, xenbus::DomainId peer,
-                             uint32_t max_segments) {
+                             xenbus::Access access, uint32_t max_segments) {
   max_segments_ = 0;
   if (max_segments <= kMaxDirectSegments) return Status::kOk;
   // BLKIF-IO-020: never more than the back end's limit, nor than a request can name pages for.
@@ -18,7 +18,7 @@ Status IndirectPool::prepare(xenbus::GrantCache& grants, xenbus::DomainId peer,
   while (page_count_ < blocks * pages_per_block_) {
     auto page = platform_.allocate_page();
     if (!page) return page.status();
-    auto ref = grants.permit(peer, page->frame, xenbus::Access::kReadOnly);
+    auto ref = grants.permit(peer, page->frame, access);
     if (!ref) {
       platform_.release_page(*page);
       return ref.status();

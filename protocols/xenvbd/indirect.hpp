@@ -10,8 +10,8 @@
 
 namespace ringside::xenvbd {
 
-/// Pages of segments for indirect requests, granted read-only for as long as the connection
-/// lasts; one block of them serves one request. [BLKIF-IO-020, BLKIF-IO-022]
+/// Pages of segments for indirect requests, granted for as long as the connection lasts; one
+/// block of them serves one request. [BLKIF-IO-020, BLKIF-IO-022]
 class IndirectPool {
  public:
   static constexpr uint32_t kMaxPages = 32;
@@ -22,7 +22,8 @@ class IndirectPool {
   IndirectPool& operator=(const IndirectPool&) = delete;
 
   /// Blocks for requests of up to `max_segments`; none when that is no gain over a direct one.
-  Status prepare(xenbus::GrantCache& grants, xenbus::DomainId peer, uint32_t max_segments);
+  Status prepare(xenbus::GrantCache& grants, xenbus::DomainId peer, xenbus::Access access,
+                 uint32_t max_segments);
   /// Revokes and frees; what the peer still maps goes to the bus.
   void release(xenbus::GrantCache& grants);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 
@@ -27,6 +28,7 @@ struct Statistics {
   uint64_t indirect = 0;       ///< ring requests with their segments in pages of their own
   uint64_t segments = 0;       ///< of both kinds
   uint64_t bounced = 0;        ///< segments that went through a bounce page
+  uint64_t kept = 0;           ///< of those, by a grant that stays
   uint64_t ring_full = 0;      ///< times a request had to wait for a slot
   uint64_t bad_responses = 0;  ///< of an id that is not outstanding, ignored
   uint64_t fallbacks = 0;      ///< operations that the back end turned out not to support
@@ -34,15 +36,29 @@ struct Statistics {
   uint64_t busy_grants = 0;    ///< grants that the back end still held when it answered
 };
 
+/// What a connection was agreed on before the disk itself is known.
+struct Terms {
+  uint32_t ring_page_order = 0;
+  uint16_t handle = 0;      ///< virtual device number [BLKIF-NEG-025]
+  bool persistent = false;  ///< the peer was told that grants are used again [BLKIF-IO-023]
+  bool trusted = true;      ///< the peer may see what else lies in a page [BLKIF-IO-038]
+};
+
 /// One blkif ring with its grants and event channel.
 ///
 /// Belongs to one CPU: submit(), kick() and the event handler must run there and not overlap;
-/// nothing here takes a lock or allocates. Source: xen/io/blkif.h.
+/// nothing here takes a lock. The pool of bounce pages grows with the demand; apart from that
+/// nothing is allocated. Source: xen/io/blkif.h.
 class Queue {
  public:
-  /// Called at dispatch level when the peer broke the protocol.
+  /// What the vbd is told, at dispatch level.
   struct Owner {
+    /// The peer broke the protocol.
     virtual void queue_failed(Status why) = 0;
+    /// drain() has come to its end.
+    virtual void queue_drained() = 0;
+    /// An idle queue has a request for another to adopt().
+    virtual void queue_stranded() = 0;
 
    protected:
     ~Owner() = default;
@@ -73,14 +89,23 @@ class Queue {
 
   // --- for the vbd, at passive level ----------------------------------------------------
   Status create_parts();
-  Status prepare(xenbus::DomainId peer, uint32_t ring_page_order, uint16_t handle);
-  /// Writes this queue's transport nodes and removes those it does not use. [BLKIF-NEG-004]
+  Status prepare(xenbus::DomainId peer, const Terms& terms);
+  /// Writes this queue's transport nodes. [BLKIF-NEG-004]
   Status publish(const xenbus::Node& directory) const;
+  /// Writes what all queues of the disk have alike: the ring's size. [BLKIF-NEG-006]
+  Status publish_ring_size(const xenbus::Node& frontend) const;
   /// The peer is connected: what waits is issued, or completed when it no longer fits.
   Status start(const Disk& disk);
+  /// The peer serves fewer queues: what this one has and gets is for another to adopt().
+  void idle(const Disk& disk);
+  /// Takes over the requests of an idle queue, behind its own. [BLKIF-IO-031]
+  void adopt(Queue& idle);
+  /// Refuses requests from now on; when those it has are done it flushes, then tells its owner.
+  /// A connection that is lost meanwhile ends it. [BLKIF-IO-037]
+  void drain();
   void resize(uint64_t sectors) { disk_.sectors = sectors; }
   /// No more goes to the ring; answers are still taken.
-  void stop() { running_ = false; }
+  void stop() { starting_ = running_ = draining_ = false; }
   /// Takes everything back from the peer; what was under way waits to be issued again.
   /// Memory the peer still maps is kept until it lets go. [BLKIF-IO-031]
   void disconnect();
@@ -99,6 +124,8 @@ class Queue {
   Status check_segments(const Request& request) const;
   void event();
   void poll();
+  void run_soon();
+  void begin();
   void timer_expired();
   bool take_responses(uint32_t& budget);
   Status judge(Slot& slot, int16_t response);
@@ -107,7 +134,9 @@ class Queue {
   void release_lingering();
   bool release_pieces(Slot& slot);
   void settle(Request& request);
+  void take_out(Request& request);
   void complete(Request& request, Status status);
+  void flush_if_drained();
   void pump();
   bool issue(Request& request);
   bool issue_data(Request& request);
@@ -116,10 +145,14 @@ class Queue {
   std::optional<uint32_t> take_slot(Request& request, uint8_t operation);
   uint32_t fill(Request& request, Slot& slot, uint32_t limit);
   bool add_piece(Request& request, Slot& slot);
+  Result<xenbus::GrantRef> grant_in_place(const Request& request, Piece& piece);
+  Result<xenbus::GrantRef> grant_bounced(const Request& request, Piece& piece);
   void put_direct(uint32_t index, uint64_t sector, uint32_t count);
   void put_indirect(uint32_t index, uint64_t sector, uint32_t count);
   void recheck();
   bool anything_held() const { return lingering_ > 0 || area_.held(); }
+
+  enum class Drain : uint8_t { kNo, kWaiting, kFlushing, kDone };
 
   xenbus::Services services_;
   unsigned index_;
@@ -127,9 +160,15 @@ class Queue {
   Owner& owner_;
   Disk disk_;
   xenbus::DomainId peer_ = 0;
-  uint16_t handle_ = 0;     ///< virtual device number [BLKIF-NEG-025]
-  bool running_ = false;    ///< requests may go to the ring
-  bool closed_ = true;      ///< requests are refused
+  Terms terms_;
+  bool persistent_ = false;             ///< bounce pages keep their grants
+  bool bounces_all_ = false;            ///< no page of the client's is granted
+  std::atomic<bool> starting_ = false;  ///< to run as soon as on its own CPU
+  std::atomic<bool> draining_ = false;  ///< to drain as soon as there
+  std::atomic<bool> running_ = false;   ///< requests may go to the ring
+  bool closed_ = true;                  ///< requests are refused
+  bool idle_ = false;                   ///< has no ring in this connection
+  Drain drain_ = Drain::kNo;
   bool pumping_ = false;    ///< a completion may submit(): the outer round sees to it
   uint32_t seen_ = 0;       ///< responses taken by the end of the last event
   uint32_t lingering_ = 0;  ///< slots answered while the peer still held their memory
@@ -143,6 +182,7 @@ class Queue {
   PiecePool pieces_;
   BouncePool bounce_;
   IndirectPool indirect_;
+  Request last_;                 ///< the flush that ends drain()
   RequestList requests_;         ///< all that are taken and not completed
   Request* unissued_ = nullptr;  ///< the first of them that is not wholly on the ring
   Statistics statistics_;

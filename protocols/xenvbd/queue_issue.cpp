@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "protocols/xenvbd/queue.hpp"
 
@@ -64,13 +65,14 @@ Status Queue::check(const Request& request) const {
 }
 
 Status Queue::submit(Request& request) {
-  if (closed_) return Status::kClosed;
+  if (closed_ || drain_ != Drain::kNo) return Status::kClosed;
   if (Status status = check(request); !ok(status)) return status;
   request.rewind();
   requests_.push_back(request);
   if (unissued_ == nullptr) unissued_ = &request;
   ++statistics_.requests;
   pump();
+  if (idle_) owner_.queue_stranded();
   return Status::kOk;
 }
 
@@ -129,7 +131,7 @@ bool Queue::issue_flush(Request& request) {
   if (!index) return false;
   ring::Zeroed<blkif_request_t> wire;
   wire.operation = operation;
-  wire.handle = handle_;
+  wire.handle = terms_.handle;
   wire.id = slots_.id(*index);
   ring_.put(wire);
   ++request.in_flight_;
@@ -145,7 +147,7 @@ bool Queue::issue_discard(Request& request) {
   ring::Zeroed<blkif_request_discard_t> wire;
   wire.operation = BLKIF_OP_DISCARD;
   wire.flag = request.secure ? BLKIF_DISCARD_SECURE : 0;
-  wire.handle = handle_;
+  wire.handle = terms_.handle;
   wire.id = slots_.id(*index);
   wire.sector_number = range.first;
   wire.nr_sectors = range.count;
@@ -195,36 +197,17 @@ bool Queue::add_piece(Request& request, Slot& slot) {
   if (index == kNoIndex) return false;
   Piece& piece = pieces_[index];
   const Stretch stretch = next_stretch(request.segments, request.position_, disk_.sector_size);
-  const bool write = request.operation == Operation::kWrite;
-  platform::Frame frame = 0;
-  uint32_t offset = 0;
-  if (stretch.aligned) {
-    const Segment& segment = request.segments[stretch.at.segment];
-    frame = segment.page.frame;
-    offset = segment.offset + stretch.at.offset;
-  } else {
-    piece.bounce = bounce_.take();
-    if (piece.bounce == kNoIndex) {
-      pieces_.give_back(index);
-      return false;
-    }
-    frame = bounce_.page(piece.bounce).frame;
-    if (write) gather(request.segments, stretch.at, bounce_.bytes(piece.bounce, stretch.length));
-  }
-  const auto access = write ? xenbus::Access::kReadOnly : xenbus::Access::kReadWrite;
-  const Result<xenbus::GrantRef> ref = grants_->permit(peer_, frame, access);
+  piece.at = stretch.at;
+  piece.length = static_cast<uint16_t>(stretch.length);
+  const bool in_place = stretch.aligned && !bounces_all_;
+  const Result<xenbus::GrantRef> ref =
+      in_place ? grant_in_place(request, piece) : grant_bounced(request, piece);
   if (!ref) {
     if (piece.bounce != kNoIndex) bounce_.give_back(piece.bounce);
     pieces_.give_back(index);
     return false;
   }
-  if (!stretch.aligned) ++statistics_.bounced;
   piece.ref = *ref;
-  piece.at = stretch.at;
-  piece.length = static_cast<uint16_t>(stretch.length);
-  // BLKIF-IO-012: inclusive, and within the page because the segment is.
-  piece.first_sector = static_cast<uint8_t>(offset / kSectorBytes);
-  piece.last_sector = static_cast<uint8_t>((offset + stretch.length) / kSectorBytes - 1);
   (slot.last_piece == kNoIndex ? slot.first_piece : pieces_[slot.last_piece].next) = index;
   slot.last_piece = index;
   request.position_ = stretch.end;
@@ -232,12 +215,44 @@ bool Queue::add_piece(Request& request, Slot& slot) {
   return true;
 }
 
+Result<xenbus::GrantRef> Queue::grant_in_place(const Request& request, Piece& piece) {
+  const Segment& segment = request.segments[piece.at.segment];
+  const uint32_t offset = segment.offset + piece.at.offset;
+  // BLKIF-IO-012: inclusive, and within the page because the segment is.
+  piece.first_sector = static_cast<uint8_t>(offset / kSectorBytes);
+  piece.last_sector = static_cast<uint8_t>((offset + piece.length) / kSectorBytes - 1);
+  const bool write = request.operation == Operation::kWrite;
+  const auto access = write ? xenbus::Access::kReadOnly : xenbus::Access::kReadWrite;
+  return grants_->permit(peer_, segment.page.frame, access);
+}
+
+Result<xenbus::GrantRef> Queue::grant_bounced(const Request& request, Piece& piece) {
+  const uint16_t page = bounce_.take();
+  if (page == kNoIndex) return Status::kNoResources;
+  piece.bounce = page;
+  piece.last_sector = static_cast<uint8_t>(piece.length / kSectorBytes - 1);
+  const bool write = request.operation == Operation::kWrite;
+  const std::span<std::byte> bytes = bounce_.bytes(page, platform::kPageSize);
+  const size_t filled = write ? piece.length : 0;
+  // BLKIF-IO-038: what earlier requests left in the page is no business of the peer's.
+  if (!terms_.trusted) std::memset(bytes.data() + filled, 0, bytes.size() - filled);
+  if (write) gather(request.segments, piece.at, bytes.first(filled));
+  piece.kept = persistent_;
+  const auto access = write ? xenbus::Access::kReadOnly : xenbus::Access::kReadWrite;
+  const auto ref = persistent_ ? bounce_.keep(page, *grants_, peer_)
+                               : grants_->permit(peer_, bounce_.page(page).frame, access);
+  if (!ref) return ref.status();
+  ++statistics_.bounced;
+  if (persistent_) ++statistics_.kept;
+  return ref;
+}
+
 void Queue::put_direct(uint32_t index, uint64_t sector, uint32_t count) {
   const Slot& slot = slots_[index];
   ring::Zeroed<blkif_request_t> wire;
   wire.operation = slot.operation;
   wire.nr_segments = static_cast<uint8_t>(count);  // BLKIF-IO-011
-  wire.handle = handle_;
+  wire.handle = terms_.handle;
   wire.id = slots_.id(index);
   wire.sector_number = sector;
   uint16_t next = slot.first_piece;
@@ -268,7 +283,7 @@ void Queue::put_indirect(uint32_t index, uint64_t sector, uint32_t count) {
   wire.operation = BLKIF_OP_INDIRECT;
   wire.indirect_op = slot.operation;
   wire.nr_segments = static_cast<uint16_t>(count);
-  wire.handle = handle_;
+  wire.handle = terms_.handle;
   wire.id = slots_.id(index);
   wire.sector_number = sector;
   const uint32_t pages = (count + kSegmentsPerPage - 1) / kSegmentsPerPage;

@@ -99,7 +99,7 @@ bool Queue::release_pieces(Slot& slot) {
   while (slot.first_piece != kNoIndex) {
     const uint16_t index = slot.first_piece;
     Piece& piece = pieces_[index];
-    const Status status = grants_->revoke(piece.ref);
+    const Status status = piece.kept ? Status::kOk : grants_->revoke(piece.ref);
     if (!ok(status) && piece.bounce == kNoIndex) return false;
     if (piece.bounce != kNoIndex) {
       if (fills) scatter(request.segments, piece.at, bounce_.bytes(piece.bounce, piece.length));
@@ -124,16 +124,28 @@ void Queue::settle(Request& request) {
     if (closed_ && ring_.closed()) return complete(request, Status::kClosed);
     // pump() passes over what is issued and so finds it, ahead of what came later.
     unissued_ = requests_.front();
+    if (idle_) owner_.queue_stranded();
     return;
   }
   if (request.issued_ || !ok(request.status_)) complete(request, request.status_);
 }
 
-void Queue::complete(Request& request, Status status) {
+void Queue::take_out(Request& request) {
   if (&request == unissued_) unissued_ = RequestList::after(request);
   requests_.remove(request);
+}
+
+void Queue::complete(Request& request, Status status) {
+  take_out(request);
+  if (&request == &last_) {
+    // What was adopted behind the flush is not covered by it.
+    drain_ = requests_.front() == nullptr ? Drain::kDone : Drain::kWaiting;
+    if (drain_ == Drain::kDone) owner_.queue_drained();
+    return;
+  }
   ++statistics_.completions;
   client_.completed(*this, request, status);
+  flush_if_drained();
 }
 
 }  // namespace ringside::xenvbd

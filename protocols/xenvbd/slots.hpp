@@ -19,7 +19,8 @@ struct Piece {
   uint16_t length = 0;         ///< bytes
   uint8_t first_sector = 0;
   uint8_t last_sector = 0;
-  Position at;  ///< where in the request's segments its bytes are
+  bool kept = false;  ///< `ref` is the bounce page's own and outlives the request
+  Position at;        ///< where in the request's segments its bytes are
 };
 
 /// One ring request that the peer has, or whose memory it still holds.

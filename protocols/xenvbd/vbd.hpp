@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
@@ -34,12 +35,18 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   /// Leaves the back end; what is not done by then completes with kClosed. On the queues'
   /// CPU; device().closed() says when every request has been completed.
   void close();
+  /// Refuses requests from now on, lets those under way finish, flushes what the disk has in its
+  /// cache, and then leaves the back end. A back end that never answers is waited for: close()
+  /// cuts it short. On the queues' CPU. [BLKIF-IO-037]
+  void shut_down();
   /// Connects again after it was closed or lost; what still waits is issued again, in order.
   /// [BLKIF-IO-031]
   Status reopen();
   xenbus::Device& device() { return *device_; }
 
-  unsigned queue_count() const { return static_cast<unsigned>(queues_.size()); }
+  /// Queues of this connection, of which a client takes one for each CPU.
+  unsigned queue_count() const { return active_; }
+  /// A queue of a former connection, beyond queue_count(), hands on what it is given.
   Queue& queue(unsigned index) { return *queues_[index]; }
 
   const Disk& disk() const { return disk_; }
@@ -51,10 +58,17 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   Status publish(const xenbus::Node& frontend) override;
   Status connect(const xenbus::Node& backend) override;
   void backend_changed(const xenbus::Node& backend) override;
-  bool may_eject() override { return client_.eject_requested(); }
+  bool may_eject() override;
   void stop() override;
   void release() override;
   void queue_failed(Status why) override;
+  void queue_drained() override;
+  void queue_stranded() override { adopt_->queue(); }
+  void adopt_stranded();
+  void drain_queues();
+
+  /// What is to follow when all queues are drained.
+  enum class Ending : uint8_t { kNone, kEject, kClose };
 
   static constexpr size_t kMaxPath = 64;
 
@@ -63,10 +77,15 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   std::array<char, kMaxPath> path_storage_{};
   std::string_view path_;
   platform::Array<platform::Box<Queue>> queues_;
+  Owned<platform::Work> adopt_;
   platform::Box<xenbus::Device> device_;
   Disk disk_;
-  bool connected_ = false;
-  bool closing_ = false;  ///< the client is leaving: nothing is to be issued again
+  Terms terms_;  ///< of this connection
+  std::atomic<unsigned> active_ = 1;
+  std::atomic<unsigned> undrained_ = 0;
+  std::atomic<Ending> ending_ = Ending::kNone;
+  std::atomic<bool> connected_ = false;
+  std::atomic<bool> closing_ = false;  ///< the client is leaving: nothing is to be issued again
 };
 
 }  // namespace ringside::xenvbd

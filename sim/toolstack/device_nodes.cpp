@@ -72,7 +72,8 @@ DeviceNodes vbd_nodes(uint16_t guest, const VbdConfig& config) {
   DeviceNodes nodes = device(guest, config.backend_domid, "vbd", config.type, config.vdev);
   append(nodes.frontend, {{"state", kInitialising},
                           {"virtual-device", std::to_string(config.vdev)},
-                          {"device-type", config.device_type}});
+                          {"device-type", config.device_type},
+                          {"trusted", config.trusted ? "1" : "0"}});
   const bool cdrom = config.device_type == "cdrom";
   append(nodes.backend, {{"params", config.params},
                          {"removable", cdrom ? "1" : "0"},

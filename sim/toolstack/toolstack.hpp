@@ -45,6 +45,7 @@ struct VbdConfig {
   uint16_t backend_domid = 0;
   std::string dev = "xvda";
   bool discard = true;
+  bool trusted = true;  ///< false: a node tells the front end not to trust its back end
 };
 
 /// Where a device lives in the store.
