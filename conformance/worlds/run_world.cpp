@@ -49,7 +49,7 @@ class Stage {
           guests_.empty() ? hooks.interposer : nullptr));
       sim::Guest& guest = guests_.back()->guest();
       guest.set_setting("FrontendMaxRingPageOrder", scenario_.ring_page_order);
-      guest.set_setting("FrontendMaxQueues", scenario_.disk_queues);
+      guest.set_setting("FrontendMaxQueues", scenario_.queues);
       guest.set_setting("FrontendPersistentGrants", scenario_.persistent_grants);
     }
     lay_out();

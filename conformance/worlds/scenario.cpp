@@ -34,7 +34,7 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.requests = static_cast<unsigned>(4 + random.below(28));
   scenario.rounds = static_cast<unsigned>(1 + random.below(3));
   // Frames that take several queues overtake each other, and vifs would have them too.
-  if (cables == 0) scenario.disk_queues = static_cast<uint32_t>(1 + random.below(2));
+  scenario.queues = static_cast<uint32_t>(1 + random.below(2));
   scenario.persistent_grants = random.chance(0.7) ? 1 : 0;
   scenario.trusted = random.chance(0.7);
   return scenario;

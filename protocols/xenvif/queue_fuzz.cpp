@@ -41,8 +41,8 @@ class World final : public FakePlatform,
   struct Grant {
     platform::Frame frame = 0;
     xenbus::Access access = xenbus::Access::kReadOnly;
-    bool live = false, mapped = false;
-    platform::Page parked;
+    bool live = false, mapped = false, parked = false;
+    platform::Page page;  ///< parked with it, or none
   };
   struct Cache final : xenbus::GrantCache {
     explicit Cache(World& owner) : world(owner) {}
@@ -55,7 +55,7 @@ class World final : public FakePlatform,
       }
       const uint32_t ref = world.free.back();
       world.free.pop_back();
-      world.grants[ref] = {frame, access, true, false, {}};
+      world.grants[ref] = {.frame = frame, .access = access, .live = true, .page = {}};
       ++world.granted[frame];
       return uint32_t{ref};
     }
@@ -67,7 +67,8 @@ class World final : public FakePlatform,
     }
     void park(xenbus::GrantRef ref, platform::Page page) override {
       CHECK(world.grants.at(ref).mapped);
-      world.grants[ref].parked = page;
+      world.grants[ref].parked = true;
+      world.grants[ref].page = page;
     }
     void destroy() override { delete this; }
     World& world;
@@ -97,7 +98,7 @@ class World final : public FakePlatform,
     for (uint32_t ref = 0; ref < grants.size(); ++ref) {
       grants[ref].mapped = false;
       if (!grants[ref].parked) continue;
-      release_page(grants[ref].parked);
+      if (grants[ref].page) release_page(grants[ref].page);
       end(ref);
     }
   }
