@@ -53,7 +53,7 @@ struct PacketHash {
 struct TxPacket {
   std::span<const Fragment> fragments;
   Checksum checksum = Checksum::kUnknown;
-  Gso gso;
+  Gso gso{};
   PacketHash hash{};  ///< told to a back end that takes it [NETIF-RX-029]
   uint64_t cookie = 0;
 };
@@ -83,8 +83,8 @@ struct RxPacket {
   std::span<const Fragment> fragments;
   uint32_t length = 0;  ///< sum of the fragments' lengths
   Checksum checksum = Checksum::kUnknown;
-  Gso gso;
-  PacketHash hash;
+  Gso gso{};
+  PacketHash hash{};
   uint16_t handle = 0;  ///< the queue's own
 };
 
