@@ -118,6 +118,30 @@ TEST_F(XennetReceiveTest, XENNET_011_OnlyWhatTheFilterAdmitsComesUp) {
   EXPECT_EQ(statistics.in_broadcast_frames, 3u);
 }
 
+TEST_F(XennetReceiveTest, XENNET_025_TheBackEndDropsWhatNobodyWants) {
+  if (!profile_.multicast_dynamic) GTEST_SKIP() << "this back end filters nothing while connected";
+  const auto multicast = [](unsigned last) {
+    Bytes frame = plain_frame(300);
+    const std::array<uint8_t, 6> to{0x01, 0x00, 0x5e, 0x00, 0x00, static_cast<uint8_t>(last)};
+    std::memcpy(frame.data(), to.data(), to.size());
+    return frame;
+  };
+  const std::array<uint8_t, 6> list{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01};
+  EXPECT_EQ(set(Oid::k8023MulticastList, list), NdisStatus::kSuccess);
+  const auto filtered = [&](uint32_t filter) {
+    set_filter(filter);
+    settle();
+    const uint64_t before = (*netback_)->statistics(guest_->domid(), 0).filtered;
+    for (unsigned last = 0; last < 4; ++last) inject(multicast(last));
+    settle();
+    return (*netback_)->statistics(guest_->domid(), 0).filtered - before;
+  };
+  EXPECT_EQ(filtered(xennet::kFilterDirected | xennet::kFilterMulticast), 3u);
+  EXPECT_EQ(filtered(xennet::kFilterAllMulticast), 0u);
+  EXPECT_EQ(filtered(xennet::kFilterPromiscuous), 0u);
+  EXPECT_EQ(filtered(xennet::kFilterDirected), 3u);
+}
+
 TEST_F(XennetReceiveTest, XENNET_012_ATagComesUpOutOfBand) {
   for (const size_t payload : {10, 1300}) {
     const Bytes plain = with_checksum(ip_frame({.payload = payload}));

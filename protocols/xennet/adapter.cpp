@@ -16,6 +16,8 @@ Status Adapter::create_parts(const xenbus::Services& services, std::string_view 
   auto vif = xenvif::Vif::create(services, path, *this);
   if (!vif) return vif.status();
   vif_ = *std::move(vif);
+  const auto tell = Delegate::to<&Adapter::tell_multicast>(*this);
+  if (Status status = multicast_call_.prepare(platform_, 0, tell); !ok(status)) return status;
   auto lanes = platform::Array<platform::Box<Lane>>::create(platform_, vif_->max_queues());
   if (!lanes) return lanes.status();
   lanes_ = *std::move(lanes);
@@ -169,6 +171,15 @@ void Adapter::configured(const Configuration& configuration) {
   for (platform::Box<Lane>& one : lanes_) one->receiver.configure(configuration);
   // What the protocol above asks for is within what the vif takes.
   (void)vif_->configure_hash(hash_config(configuration.scaling));
+  // XENNET-025: what the back end drops need not be dropped here.
+  configuration_ = configuration;
+  multicast_call_.run();
+  (void)vif_->filter_multicast(!configuration.wants_all_multicast());
+}
+
+void Adapter::tell_multicast() {
+  const std::span list(configuration_.multicast);
+  (void)vif_->queue(0).set_multicast(list.first(configuration_.multicast_count));
 }
 
 /// Anything below D0 is the same to a vif: it leaves its back end. [XENNET-022]

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string_view>
 
+#include "protocols/platform/cpu_call.hpp"
 #include "protocols/platform/memory.hpp"
 #include "protocols/xennet/lane.hpp"
 #include "protocols/xennet/ndis.hpp"
@@ -62,6 +63,7 @@ class Adapter final : private xenvif::Client,
   void gates_changed();
   void leave();
   void part_drained();
+  void tell_multicast();
 
   // xenvif::Client
   void transmitted(xenvif::Queue& queue, uint64_t cookie, xenvif::TxStatus status) override;
@@ -93,7 +95,9 @@ class Adapter final : private xenvif::Client,
   Ndis& ndis_;
   Oids oids_;
   platform::Array<platform::Box<Lane>> lanes_;
-  platform::Box<xenvif::Vif> vif_;  ///< goes first: it may call until it is gone
+  platform::Box<xenvif::Vif> vif_;    ///< goes first: it may call until it is gone
+  platform::CpuCall multicast_call_;  ///< on the CPU of the queue that tells the back end
+  Configuration configuration_;       ///< as last applied
   std::atomic<State> state_ = State::kHalted;
   std::atomic<PowerState> power_ = PowerState::kD0;
   std::atomic<bool> link_up_ = false;

@@ -28,7 +28,7 @@ bool Configuration::wants(Cast cast, const MacAddress& destination) const {
     case Cast::kBroadcast: return (filter & kFilterBroadcast) != 0;
     case Cast::kMulticast: break;
   }
-  if (filter & kFilterAllMulticast) return true;
+  if (wants_all_multicast()) return true;
   if ((filter & kFilterMulticast) == 0) return false;
   for (size_t i = 0; i < multicast_count; ++i) {
     if (multicast[i] == destination) return true;

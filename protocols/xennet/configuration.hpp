@@ -69,6 +69,9 @@ struct Configuration {
 
   /// Whether the packet filter wants a frame for `destination`. [XENNET-011]
   bool wants(Cast cast, const MacAddress& destination) const;
+  bool wants_all_multicast() const {
+    return (filter & (kFilterPromiscuous | kFilterAllMulticast)) != 0;
+  }
 };
 
 /// The same for XENVIF, which has the back end do it where it can. A queue belongs to a CPU.
