@@ -119,6 +119,7 @@ std::optional<uint32_t> Queue::take_slot(Request& request, uint8_t operation) {
   if (!index) return std::nullopt;
   slots_[*index].request = &request;
   slots_[*index].operation = operation;
+  slots_[*index].place = ring_.next_request();
   return index;
 }
 

@@ -36,7 +36,7 @@ bool Queue::take_responses(uint32_t& budget) {
     if (!*response) return true;
     // BLKIF-IO-013: in any order, found by the id alone; the operation field isn't needed.
     const std::optional<uint32_t> index = slots_.find((*response)->id);
-    if (!index) {
+    if (!index || !ring_.published(slots_[*index].place)) {
       ++statistics_.bad_responses;  // BLKIF-IO-033
       continue;
     }
