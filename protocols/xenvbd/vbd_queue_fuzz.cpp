@@ -320,7 +320,7 @@ class Driven final : xenvbd::Client, xenvbd::Queue::Owner {
   void disk_lost() override {}
   void queue_failed(Status) override { failed_ = true; }
   void queue_drained() override {}
-  void queue_stranded() override {}
+  void queue_stranded(xenvbd::RequestList&) override {}
 
   FuzzInput input_;
   FakeBus bus_;
