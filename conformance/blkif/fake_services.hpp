@@ -27,6 +27,12 @@ class FakePlatform final : public platform::Platform {
     void destroy() override { delete this; }
   };
 
+  struct FakeLock final : platform::Lock {
+    void acquire() override {}
+    void release() override {}
+    void destroy() override { delete this; }
+  };
+
   ~FakePlatform() {
     for (FakeTimer* timer : timers_) delete timer;
   }
@@ -83,7 +89,9 @@ class FakePlatform final : public platform::Platform {
   Result<Owned<platform::Event>> create_event() override {
     return Owned<platform::Event>(new FakeEvent);
   }
-  Result<Owned<platform::Lock>> create_lock() override { return Status::kNotSupported; }
+  Result<Owned<platform::Lock>> create_lock() override {
+    return Owned<platform::Lock>(new FakeLock);
+  }
   Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned) override {
     auto* timer = new FakeTimer;
     timer->expired = expired;

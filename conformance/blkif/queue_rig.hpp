@@ -97,7 +97,10 @@ class QueueRig : public ::testing::Test, protected xenvbd::Queue::Owner {
   void expect_settled() { EXPECT_EQ(client_.faults(*queue_), ""); }
   void queue_failed(Status why) override { failure_ = why; }
   void queue_drained() override { ++drained_; }
-  void queue_stranded() override { ++stranded_; }
+  void queue_stranded(xenvbd::RequestList& requests) override {
+    ++stranded_;
+    heir_->adopt(requests);
+  }
 
   FakePlatform platform_;
   FakeGrants grants_{platform_};
@@ -110,6 +113,7 @@ class QueueRig : public ::testing::Test, protected xenvbd::Queue::Owner {
   Status failure_ = Status::kOk;
   unsigned drained_ = 0;
   unsigned stranded_ = 0;
+  xenvbd::Queue* heir_ = nullptr;  ///< who gets what is stranded
   std::deque<TestRequest> requests_;
   std::vector<std::byte> image_ = std::vector<std::byte>(65536 * 512);
   BackRing back_;

@@ -163,7 +163,7 @@ TEST_P(BlkifQueueCountTest, BLKIF_NEG_007_NoMoreQueuesThanAnyOfThemAllows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Limits, BlkifQueueCountTest,
-                         ::testing::Values(QueueLimits{0, 4, 4, 1},  // the default
+                         ::testing::Values(QueueLimits{0, 4, 4, 2},  // the default
                                            QueueLimits{2, 4, 4, 2}, QueueLimits{8, 2, 4, 2},
                                            QueueLimits{8, 4, 3, 3}, QueueLimits{8, 4, 0, 1},
                                            QueueLimits{4, 4, 100, 4}));

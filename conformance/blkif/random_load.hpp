@@ -38,11 +38,14 @@ class RandomLoad {
     std::vector<std::byte> expected;
   };
 
+  /// Of what places and lengths are multiples, in sectors of the protocol.
+  uint64_t unit() const { return stack_.config.profile.sector_size / backends::kSectorBytes; }
   size_t waiting() const { return expected_ - stack_.client.completions(); }
 
   void submit_one() {
     const bool write = random_.chance(0.5);
-    const uint64_t sector = random_.below(stack_.disk->size() / backends::kSectorBytes - 520);
+    const uint64_t place = random_.below(stack_.disk->size() / backends::kSectorBytes - 520);
+    const uint64_t sector = place - place % unit();
     TestRequest& test =
         stack_.make(write ? xenvbd::Operation::kWrite : xenvbd::Operation::kRead, sector);
     stack_.guest->run([&] { shape(test); });
@@ -68,6 +71,7 @@ class RandomLoad {
     if (random_.chance(0.3)) {
       const auto offset = static_cast<uint32_t>(1 + random_.below(1000));
       test.add(offset, 1024).add(3, 1021).add(0, 3);
+      if (unit() > 1) test.add(2000, 2048);
     } else if (random_.chance(0.3)) {
       test.add(512, 3584).add_pages(static_cast<unsigned>(random_.below(4))).add(0, 512);
     } else {

@@ -192,6 +192,26 @@ TEST_F(BlkifResponseTest, BLKIF_IO_033_ASecondAnswerIsIgnored) {
   EXPECT_NE(client_.faults(*queue_), "");
 }
 
+TEST_F(BlkifResponseTest, BLKIF_IO_033_AnAnswerToWhatWasNotShownYetIsIgnored) {
+  connect();
+  submitted(Operation::kRead, 0);
+  submitted(Operation::kRead, 8);
+  const uint64_t last = take()->id + 2;
+  (void)take();
+  TestRequest& hidden = make_pages(Operation::kRead, 16, 1);
+  client_.expect(hidden.request);
+  ASSERT_EQ(queue_->submit(hidden.request), Status::kOk);
+  put(last);
+  publish();
+  EXPECT_EQ(queue_->statistics().bad_responses, 1u);
+  EXPECT_FALSE(client_.status(hidden.request.cookie));
+  queue_->kick();
+  const auto shown = take();
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->id, last);
+  EXPECT_NE(grants_.page(shown->seg[0].gref), nullptr);
+}
+
 TEST_F(BlkifResponseTest, BLKIF_IO_033_AnIdOfAnEarlierUseOfTheSlotIsIgnored) {
   connect();
   submitted(Operation::kRead, 0);

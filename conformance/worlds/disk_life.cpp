@@ -86,7 +86,10 @@ bool DiskLife::issue(Slot& slot) {
   }
   xenvbd::Request& request = slot.request;
   slot.busy = true;
-  const auto queue = static_cast<unsigned>(random_.below(driver().queue_count()));
+  // On a thread of its own another CPU's queue is out of reach.
+  const bool alone = guest().host().world().is_deterministic();
+  const auto queue =
+      alone ? static_cast<unsigned>(random_.below(driver().queue_count())) : platform().cpu();
   const Status status = driver().queue(queue).submit(request);
   if (ok(status)) return true;
   slot.busy = false;
@@ -101,6 +104,7 @@ bool DiskLife::issue(Slot& slot) {
 }
 
 void DiskLife::kick() {
+  if (!guest().host().world().is_deterministic()) return driver().queue(platform().cpu()).kick();
   for (unsigned i = 0; i < driver().queue_count(); ++i) driver().queue(i).kick();
 }
 

@@ -4,8 +4,8 @@
 
 namespace ringside::platform {
 
-/// Runs a delegate at dispatch level on one CPU, from passive level on any: what it changes needs
-/// no lock against the dispatch code of that CPU.
+/// Runs delegates at dispatch level on one CPU, from passive level on any: what they change
+/// needs no lock against the dispatch code of that CPU.
 class CpuCall {
  public:
   CpuCall() = default;
@@ -13,7 +13,7 @@ class CpuCall {
   CpuCall& operator=(const CpuCall&) = delete;
 
   /// May be repeated; what is there stays.
-  Status prepare(Platform& platform, unsigned cpu, Delegate call) {
+  Status prepare(Platform& platform, unsigned cpu, Delegate call = {}) {
     if (timer_) return Status::kOk;
     auto done = platform.create_event();
     if (!done) return done.status();
@@ -33,6 +33,10 @@ class CpuCall {
     // The CPUs do not run any more.
     timer_->cancel();
     call_();
+  }
+  void run(Delegate call) {
+    call_ = call;
+    run();
   }
 
  private:

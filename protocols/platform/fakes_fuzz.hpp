@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <utility>
 
@@ -10,6 +11,16 @@
 namespace ringside {
 
 #define CHECK(condition) ((condition) ? void(0) : std::abort())
+
+/// What the fuzzer made up, byte by byte; zeros behind its end.
+struct FuzzInput {
+  uint8_t byte() { return at < size ? data[at++] : uint8_t{0}; }
+  uint16_t word() { return static_cast<uint16_t>(byte() | byte() << 8); }
+  bool over() const { return at >= size; }
+  const uint8_t* data;
+  size_t size;
+  size_t at = 0;
+};
 
 struct FakeLock final : platform::Lock {
   void acquire() override { CHECK(!std::exchange(held, true)); }

@@ -67,6 +67,8 @@ class alignas(kCacheLine) FrontRing {
   /// Free-running index of the request that the next put() fills, and of the next response.
   uint32_t next_request() const { return produced_; }
   uint32_t next_response() const { return consumed_; }
+  /// The peer was shown the request at `index`, which has been put.
+  bool published(uint32_t index) const { return index - published_ >= produced_ - published_; }
 
   /// Copies `request`, or what goes by in its place (an extra info), into the next slot.
   /// Precondition: free_slots() > 0.

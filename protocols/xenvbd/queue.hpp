@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "protocols/platform/cpu_call.hpp"
 #include "protocols/platform/memory.hpp"
 #include "protocols/ring/front_ring.hpp"
 #include "protocols/xenbus/interfaces/services.hpp"
@@ -46,9 +47,10 @@ struct Terms {
 
 /// One blkif ring with its grants and event channel.
 ///
-/// Belongs to one CPU: submit(), kick() and the event handler must run there and not overlap;
-/// nothing here takes a lock. The pool of bounce pages grows with the demand; apart from that
-/// nothing is allocated. Source: xen/io/blkif.h.
+/// Belongs to one CPU: submit(), kick() and the event handler must run there, at dispatch level,
+/// and a connection begins and ends there too. Only requests that pass from one queue to another
+/// need a lock. The pool of bounce pages grows with the demand; apart from that nothing is
+/// allocated while there is a connection. Source: xen/io/blkif.h.
 class Queue {
  public:
   /// What the vbd is told, at dispatch level.
@@ -57,8 +59,8 @@ class Queue {
     virtual void queue_failed(Status why) = 0;
     /// drain() has come to its end.
     virtual void queue_drained() = 0;
-    /// An idle queue has a request for another to adopt().
-    virtual void queue_stranded() = 0;
+    /// An idle queue has requests for another to adopt().
+    virtual void queue_stranded(RequestList& requests) = 0;
 
    protected:
     ~Owner() = default;
@@ -98,23 +100,24 @@ class Queue {
   Status start(const Disk& disk);
   /// The peer serves fewer queues: what this one has and gets is for another to adopt().
   void idle(const Disk& disk);
-  /// Takes over the requests of an idle queue, behind its own. [BLKIF-IO-031]
-  void adopt(Queue& idle);
+  /// Takes over what an idle queue can't do, behind its own; `requests` is empty then. At dispatch
+  /// level on any CPU. [BLKIF-IO-031]
+  void adopt(RequestList& requests);
   /// Refuses requests from now on; when those it has are done it flushes, then tells its owner.
   /// A connection that is lost meanwhile ends it. [BLKIF-IO-037]
   void drain();
-  void resize(uint64_t sectors) { disk_.sectors = sectors; }
+  void resize(uint64_t sectors);
   /// No more goes to the ring; answers are still taken.
-  void stop() { starting_ = running_ = draining_ = false; }
+  void stop();
   /// Takes everything back from the peer; what was under way waits to be issued again.
   /// Memory the peer still maps is kept until it lets go. [BLKIF-IO-031]
   void disconnect();
-  /// Nothing is under way with a peer, and disconnect() has nothing to end.
-  bool detached() const { return !channel_; }
   /// Refuses requests from now on.
   void refuse() { closed_ = true; }
   /// Completes with kClosed all that waits, and what lingers once the peer lets go of it.
   void close();
+  /// Does so where there is no connection to end first; may overlap with the rest of these.
+  void close_detached();
 
   /// Operations the back end turned out not to support are missing here. [BLKIF-IO-017]
   const Disk& disk() const { return disk_; }
@@ -124,8 +127,19 @@ class Queue {
   Status check_segments(const Request& request) const;
   void event();
   void poll();
-  void run_soon();
+  void on_cpu(Delegate call) { call_.run(call); }
+  void clear();
+  void lay();
   void begin();
+  void become_idle();
+  void take_size();
+  void halt();
+  void let_go();
+  void release();
+  void end();
+  void end_detached();
+  void take_adopted();
+  void hand_on();
   void timer_expired();
   bool take_responses(uint32_t& budget);
   Status judge(Slot& slot, int16_t response);
@@ -150,7 +164,7 @@ class Queue {
   void put_direct(uint32_t index, uint64_t sector, uint32_t count);
   void put_indirect(uint32_t index, uint64_t sector, uint32_t count);
   void recheck();
-  bool anything_held() const { return lingering_ > 0 || area_.held(); }
+  bool anything_held() const { return lingering_ > 0 || area_held_; }
 
   enum class Drain : uint8_t { kNo, kWaiting, kFlushing, kDone };
 
@@ -163,11 +177,12 @@ class Queue {
   Terms terms_;
   bool persistent_ = false;             ///< bounce pages keep their grants
   bool bounces_all_ = false;            ///< no page of the client's is granted
-  std::atomic<bool> starting_ = false;  ///< to run as soon as on its own CPU
-  std::atomic<bool> draining_ = false;  ///< to drain as soon as there
-  std::atomic<bool> running_ = false;   ///< requests may go to the ring
-  bool closed_ = true;                  ///< requests are refused
+  std::atomic<bool> draining_ = false;  ///< to drain as soon as on its own CPU
+  std::atomic<bool> closed_ = true;     ///< requests are refused
+  bool attached_ = false;               ///< has a ring and a channel
+  bool running_ = false;                ///< requests may go to the ring
   bool idle_ = false;                   ///< has no ring in this connection
+  bool area_held_ = false;              ///< a former peer still maps the ring
   Drain drain_ = Drain::kNo;
   bool pumping_ = false;    ///< a completion may submit(): the outer round sees to it
   uint32_t seen_ = 0;       ///< responses taken by the end of the last event
@@ -176,6 +191,13 @@ class Queue {
   Owned<xenbus::GrantCache> grants_;
   Owned<xenbus::EventChannel> channel_;
   Owned<platform::Timer> timer_;
+  platform::CpuCall call_;           ///< for the vbd's device
+  platform::CpuCall close_call_;     ///< for the vbd's owner
+  Owned<platform::Lock> give_lock_;  ///< of adopted_
+  RequestList adopted_;              ///< on their way to requests_
+  Disk given_;                       ///< what is to become of disk_
+  uint32_t indirect_limit_ = 0;      ///< this side's, in segments
+  Status result_ = Status::kOk;      ///< of what was called
   RingArea area_;
   Ring ring_;
   SlotTable slots_;

@@ -65,14 +65,14 @@ Status Queue::check(const Request& request) const {
 }
 
 Status Queue::submit(Request& request) {
-  if (closed_ || drain_ != Drain::kNo) return Status::kClosed;
+  if (closed_ || draining_ || drain_ != Drain::kNo) return Status::kClosed;
   if (Status status = check(request); !ok(status)) return status;
   request.rewind();
   requests_.push_back(request);
   if (unissued_ == nullptr) unissued_ = &request;
   ++statistics_.requests;
   pump();
-  if (idle_) owner_.queue_stranded();
+  if (idle_) hand_on();
   return Status::kOk;
 }
 
@@ -119,6 +119,7 @@ std::optional<uint32_t> Queue::take_slot(Request& request, uint8_t operation) {
   if (!index) return std::nullopt;
   slots_[*index].request = &request;
   slots_[*index].operation = operation;
+  slots_[*index].place = ring_.next_request();
   return index;
 }
 

@@ -3,6 +3,7 @@
 namespace ringside::xenvbd {
 
 void Queue::event() {
+  if (!attached_) return;
   poll();
   // EVTCHN-006: of use when there was a response since the last one, whoever took it.
   if (ring_.next_response() == seen_) channel_->found_nothing();
@@ -36,7 +37,7 @@ bool Queue::take_responses(uint32_t& budget) {
     if (!*response) return true;
     // BLKIF-IO-013: in any order, found by the id alone; the operation field isn't needed.
     const std::optional<uint32_t> index = slots_.find((*response)->id);
-    if (!index) {
+    if (!index || !ring_.published(slots_[*index].place)) {
       ++statistics_.bad_responses;  // BLKIF-IO-033
       continue;
     }
@@ -124,7 +125,7 @@ void Queue::settle(Request& request) {
     if (closed_ && ring_.closed()) return complete(request, Status::kClosed);
     // pump() passes over what is issued and so finds it, ahead of what came later.
     unissued_ = requests_.front();
-    if (idle_) owner_.queue_stranded();
+    if (idle_) hand_on();
     return;
   }
   if (request.issued_ || !ok(request.status_)) complete(request, request.status_);

@@ -71,6 +71,14 @@ class RequestList {
     (back_ == nullptr ? front_ : back_->next_) = &request;
     back_ = &request;
   }
+  /// All of `others`, which is empty then.
+  void append(RequestList& others) {
+    while (others.front_ != nullptr) {
+      Request& request = *others.front_;
+      others.remove(request);
+      push_back(request);
+    }
+  }
   void remove(Request& request) {
     (request.previous_ == nullptr ? front_ : request.previous_->next_) = request.next_;
     (request.next_ == nullptr ? back_ : request.next_->previous_) = request.previous_;

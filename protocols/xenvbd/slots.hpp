@@ -33,6 +33,7 @@ struct Slot {
   uint16_t last_piece = kNoIndex;
   uint16_t indirect = kNoIndex;  ///< the block of indirect pages in use, if any
   uint16_t next_free = kNoIndex;
+  uint32_t place = 0;  ///< its index on the ring
   uint64_t generation = 0;
   Request* request = nullptr;
 };

@@ -9,9 +9,7 @@ namespace ringside::xenvbd {
 namespace {
 
 constexpr unsigned kMaxQueues = 8;
-// A queue's calls must not overlap, across CPUs too; clients that keep to that may ask for
-// more than one.
-constexpr unsigned kDefaultQueues = 1;
+constexpr unsigned kDefaultQueues = 2;
 
 /// All that a front end may have said of a connection; what of it is not written again goes.
 /// [BLKIF-NEG-010]
@@ -51,9 +49,6 @@ Status Vbd::create_parts() {
     (*queues)[i] = *std::move(queue);
   }
   queues_ = *std::move(queues);
-  auto adopt = platform.create_work(Delegate::to<&Vbd::adopt_stranded>(*this), 0);
-  if (!adopt) return adopt.status();
-  adopt_ = *std::move(adopt);
   // XENBUS-004: the nodes go with Initialised; Connected comes when the disk is known.
   const xenbus::DeviceProfile profile{.published = xenbus::DeviceState::kInitialised};
   auto device = xenbus::Device::create(services_, path_, profile, *this);
@@ -65,7 +60,6 @@ Status Vbd::create_parts() {
 Vbd::~Vbd() {
   closing_ = true;
   device_ = platform::Box<xenbus::Device>();  // no driver call comes after this
-  if (adopt_) adopt_->cancel();
   release();
 }
 
@@ -103,10 +97,8 @@ bool Vbd::may_eject() {
 void Vbd::close() {
   closing_ = true;
   ending_ = Ending::kNone;
-  for (platform::Box<Queue>& queue : queues_) {
-    queue->refuse();
-    if (queue->detached()) queue->close();
-  }
+  for (platform::Box<Queue>& queue : queues_) queue->refuse();
+  for (size_t i = queues_.size(); i > 0; --i) queues_[i - 1]->close_detached();
   device_->close();
 }
 
@@ -168,16 +160,10 @@ Status Vbd::connect(const xenbus::Node& backend) {
     if (Status status = queues_[i]->start(disk_); !ok(status)) return status;
   }
   for (unsigned i = active_; i < queues_.size(); ++i) queues_[i]->idle(disk_);
-  adopt_stranded();
   connected_ = true;
   if (ending_ == Ending::kClose) drain_queues();
   client_.disk_changed(disk_);
   return Status::kOk;
-}
-
-/// BLKIF-IO-031: what queues of a former connection still have is not lost with them.
-void Vbd::adopt_stranded() {
-  for (unsigned i = active_; i < queues_.size(); ++i) queues_[0]->adopt(*queues_[i]);
 }
 
 void Vbd::backend_changed(const xenbus::Node& backend) {
@@ -195,10 +181,9 @@ void Vbd::stop() {
 }
 
 void Vbd::release() {
-  for (platform::Box<Queue>& queue : queues_) {
-    queue->disconnect();
-    if (closing_) queue->close();
-  }
+  for (platform::Box<Queue>& queue : queues_) queue->disconnect();
+  // The first one last: it may have been given what another had.
+  for (size_t i = closing_ ? queues_.size() : 0; i > 0; --i) queues_[i - 1]->close();
   // An offline device does not come back by itself: there is nothing left to drain.
   if (ending_ == Ending::kEject) ending_ = Ending::kNone;
   if (!connected_.exchange(false)) return;

@@ -32,12 +32,12 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
 
   /// Lets the handshake begin; disk_changed() says when requests can be submitted.
   Status start() { return device_->start(); }
-  /// Leaves the back end; what is not done by then completes with kClosed. On the queues'
-  /// CPU; device().closed() says when every request has been completed.
+  /// Leaves the back end; what is not done by then completes with kClosed. Passive level;
+  /// device().closed() says when every request has been completed.
   void close();
   /// Refuses requests from now on, lets those under way finish, flushes what the disk has in its
   /// cache, and then leaves the back end. A back end that never answers is waited for: close()
-  /// cuts it short. On the queues' CPU. [BLKIF-IO-037]
+  /// cuts it short. Passive level. [BLKIF-IO-037]
   void shut_down();
   /// Connects again after it was closed or lost; what still waits is issued again, in order.
   /// [BLKIF-IO-031]
@@ -63,8 +63,8 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   void release() override;
   void queue_failed(Status why) override;
   void queue_drained() override;
-  void queue_stranded() override { adopt_->queue(); }
-  void adopt_stranded();
+  /// BLKIF-IO-031: what queues of a former connection still have is not lost with them.
+  void queue_stranded(RequestList& requests) override { queues_[0]->adopt(requests); }
   void drain_queues();
 
   /// What is to follow when all queues are drained.
@@ -77,7 +77,6 @@ class Vbd final : private xenbus::DeviceDriver, private Queue::Owner {
   std::array<char, kMaxPath> path_storage_{};
   std::string_view path_;
   platform::Array<platform::Box<Queue>> queues_;
-  Owned<platform::Work> adopt_;
   platform::Box<xenbus::Device> device_;
   Disk disk_;
   Terms terms_;  ///< of this connection

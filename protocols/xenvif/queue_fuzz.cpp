@@ -1,18 +1,13 @@
 #include "protocols/xenvif/queue.hpp"
 
-#include <sanitizer/asan_interface.h>
-
 #include <array>
 #include <cstdio>
-#include <map>
 #include <optional>
 #include <set>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "protocols/platform/platform_fuzz.hpp"
 #include "protocols/platform/xen.hpp"
+#include "protocols/xenbus/bus_fuzz.hpp"
 
 using namespace ringside;
 
@@ -23,161 +18,9 @@ namespace {
 
 uint64_t hostile_answers = 0;
 
-struct Input {
-  uint8_t byte() { return at < size ? data[at++] : uint8_t{0}; }
-  uint16_t word() { return static_cast<uint16_t>(byte() | byte() << 8); }
-  bool over() const { return at >= size; }
-  const uint8_t* data;
-  size_t size;
-  size_t at = 0;
-};
-
-/// Grants, channels and the store's few nodes.
-class World final : public FakePlatform,
-                    public xenbus::Grants,
-                    public xenbus::Events,
-                    public xenbus::Store {
- public:
-  struct Grant {
-    platform::Frame frame = 0;
-    xenbus::Access access = xenbus::Access::kReadOnly;
-    bool live = false, mapped = false, parked = false;
-    platform::Page page;  ///< parked with it, or none
-  };
-  struct Cache final : xenbus::GrantCache {
-    explicit Cache(World& owner) : world(owner) {}
-    Result<xenbus::GrantRef> permit(xenbus::DomainId, platform::Frame frame,
-                                    xenbus::Access access) override {
-      if (world.fails()) return Status::kNoResources;
-      if (world.free.empty()) {
-        world.free.push_back(static_cast<uint32_t>(world.grants.size()));
-        world.grants.emplace_back();
-      }
-      const uint32_t ref = world.free.back();
-      world.free.pop_back();
-      world.grants[ref] = {.frame = frame, .access = access, .live = true, .page = {}};
-      ++world.granted[frame];
-      return uint32_t{ref};
-    }
-    Status revoke(xenbus::GrantRef ref) override {
-      CHECK(world.grants.at(ref).live);
-      if (world.grants[ref].mapped) return Status::kBusy;
-      world.end(ref);
-      return Status::kOk;
-    }
-    void park(xenbus::GrantRef ref, platform::Page page) override {
-      CHECK(world.grants.at(ref).mapped);
-      world.grants[ref].parked = true;
-      world.grants[ref].page = page;
-    }
-    void destroy() override { delete this; }
-    World& world;
-  };
-  struct Channel final : xenbus::EventChannel {
-    xenbus::Port port() const override { return 1; }
-    void notify() override {}
-    void set_auto_mask(bool) override {}
-    void mask() override {}
-    bool unmask() override { return false; }
-    void found_nothing() override {}
-    void trigger() override {}
-    Status bind(unsigned) override { return Status::kNotSupported; }
-    uint32_t count() const override { return 0; }
-    Status wait(uint32_t, platform::Nanoseconds) override { return Status::kTimedOut; }
-    void destroy() override { std::erase(world->channels, this), delete this; }
-    World* world = nullptr;
-    Delegate handler;
-  };
-
-  void end(uint32_t ref) {
-    --granted[grants[ref].frame];
-    grants[ref] = {};
-    free.push_back(ref);
-  }
-  void let_go() {
-    for (uint32_t ref = 0; ref < grants.size(); ++ref) {
-      grants[ref].mapped = false;
-      if (!grants[ref].parked) continue;
-      if (grants[ref].page) release_page(grants[ref].page);
-      end(ref);
-    }
-  }
-  // Six hundred pages go with each connection: they are kept, and out of bounds meanwhile.
-  Result<platform::Page> allocate_page() override {
-    if (fails()) return Status::kNoMemory;
-    if (stock.empty()) stock.push_back(static_cast<std::byte*>(std::aligned_alloc(4096, 4096)));
-    std::byte* address = stock.back();
-    stock.pop_back();
-    ASAN_UNPOISON_MEMORY_REGION(address, 4096);
-    std::memset(address, 0, 4096);
-    ++pages;
-    at[++last_frame] = address;
-    return platform::Page{address, platform::Frame{last_frame}};
-  }
-  void release_page(platform::Page page) override {
-    CHECK(at.erase(page.frame) == 1);
-    ASAN_POISON_MEMORY_REGION(page.address, 4096);
-    stock.push_back(page.address);
-    --pages;
-  }
-
-  Result<Owned<xenbus::GrantCache>> create_cache(const char*, uint32_t, uint32_t) override {
-    if (fails()) return Status::kNoMemory;
-    return Owned<xenbus::GrantCache>(new Cache(*this));
-  }
-  Result<Owned<xenbus::EventChannel>> open_unbound(xenbus::DomainId, Delegate handler,
-                                                   unsigned) override {
-    if (fails()) return Status::kNoResources;
-    auto* channel = new Channel;
-    channel->world = this;
-    channel->handler = handler;
-    channels.push_back(channel);
-    return Owned<xenbus::EventChannel>(channel);
-  }
-  Result<Owned<xenbus::EventChannel>> open_interdomain(xenbus::DomainId, xenbus::Port, Delegate,
-                                                       unsigned) override {
-    return Status::kNotSupported;
-  }
-  Result<Owned<xenbus::EventChannel>> open_virq(uint32_t, Delegate, unsigned) override {
-    return Status::kNotSupported;
-  }
-  unsigned cpus() const override { return 1; }
-
-  Result<platform::Buffer> read(xenbus::Transaction, std::string_view) override {
-    return Status::kNotFound;
-  }
-  Status write(xenbus::Transaction, std::string_view path, std::string_view value) override {
-    nodes[std::string(path)] = static_cast<uint32_t>(std::stoul(std::string(value)));
-    return Status::kOk;
-  }
-  Status make_directory(xenbus::Transaction, std::string_view) override { return Status::kOk; }
-  Status remove(xenbus::Transaction, std::string_view) override { return Status::kOk; }
-  Result<xenbus::Listing> directory(xenbus::Transaction, std::string_view) override {
-    return Status::kNotFound;
-  }
-  Status set_permissions(xenbus::Transaction, std::string_view,
-                         std::span<const xenbus::Permission>) override {
-    return Status::kOk;
-  }
-  Result<xenbus::Transaction> begin() override { return xenbus::Transaction{}; }
-  Status commit(xenbus::Transaction) override { return Status::kOk; }
-  void abort(xenbus::Transaction) override {}
-  Result<Owned<xenbus::Watch>> watch(std::string_view, Delegate) override {
-    return Status::kNotSupported;
-  }
-
-  static inline std::vector<std::byte*>& stock = *new std::vector<std::byte*>;  // never freed
-  std::vector<Grant> grants{32};
-  std::vector<uint32_t> free;
-  std::unordered_map<platform::Frame, int> granted;
-  std::unordered_map<platform::Frame, std::byte*> at;
-  std::map<std::string, uint32_t> nodes;
-  std::vector<Channel*> channels;
-};
-
 class Driven final : xenvif::Client, xenvif::Queue::Owner {
  public:
-  explicit Driven(Input input) : input_(input) {
+  explicit Driven(FuzzInput input) : input_(input) {
     for (platform::Page& page : pages_) page = *world_.allocate_page();
     CHECK(ok(hash_.start(world_)));
     const uint8_t features = input_.byte();
@@ -207,7 +50,7 @@ class Driven final : xenvif::Client, xenvif::Queue::Owner {
     for (const platform::Page& page : pages_) world_.release_page(page);
     CHECK(world_.pages == 0 && world_.event_references == 0);
     // The lock of the hash is left.
-    for (const World::Grant& grant : world_.grants) CHECK(!grant.live);
+    for (const FakeBus::Grant& grant : world_.grants) CHECK(!grant.live);
   }
 
  private:
@@ -225,9 +68,7 @@ class Driven final : xenvif::Client, xenvif::Queue::Owner {
     queue_->release();
     connected_ = false;
   }
-  std::byte* ring(const char* node) {
-    return world_.at.at(world_.grants.at(world_.nodes.at(node)).frame);
-  }
+  std::byte* ring(const char* node) { return world_.granted_page(world_.nodes.at(node)); }
   uint32_t& index(std::byte* ring, size_t which) {
     return reinterpret_cast<uint32_t*>(ring)[which];  // req_prod, req_event, rsp_prod, rsp_event
   }
@@ -250,11 +91,11 @@ class Driven final : xenvif::Client, xenvif::Queue::Owner {
       case 3: return answer_rx(what / 11, false);
       case 4: return answer_rx(1 + what / 11, true);
       case 5:
-        for (const World::Channel* channel : std::vector(world_.channels)) channel->handler();
+        for (const FakeBus::Channel* channel : std::vector(world_.channels)) channel->handler();
         return;
       case 6: return give_back(what / 11);
       case 7: return world_.fire_timers();
-      case 8: return hold(what);
+      case 8: return world_.hold(input_.word(), (what & 64) != 0);
       case 9: index((what & 64) ? tx_ : rx_, 2) += input_.byte() - 128u; return;
       default: return seldom(what / 11);
     }
@@ -268,12 +109,6 @@ class Driven final : xenvif::Client, xenvif::Queue::Owner {
         const xenvif::MacAddress address{1, 0, 0, 0, 0, input_.byte()};
         (void)queue_->set_multicast({&address, 1});
       }
-    }
-  }
-  void hold(uint8_t what) {
-    const auto ref = 32 + input_.word() % (world_.grants.size() - 31);
-    if (ref < world_.grants.size() && world_.grants[ref].live) {
-      world_.grants[ref].mapped = (what & 64) != 0;
     }
   }
   void transmit() {
@@ -353,8 +188,8 @@ class Driven final : xenvif::Client, xenvif::Queue::Owner {
   void queue_failed(Status) override { failed_ = true; }
   void queue_started(xenvif::Queue&) override {}
 
-  Input input_;
-  World world_;
+  FuzzInput input_;
+  FakeBus world_;
   xenbus::Services services_{world_, world_, world_, world_};
   xenvif::HashSettings hash_;
   xenvif::BackendFeatures features_;
@@ -380,6 +215,6 @@ void report() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   [[maybe_unused]] static const int registered = std::atexit(report);
-  Driven(Input{data, size}).run();
+  Driven(FuzzInput{data, size}).run();
   return 0;
 }
