@@ -44,8 +44,8 @@ std::shared_ptr<backends::Disk> LiveDisk::open_disk() {
 
 std::shared_ptr<backends::Disk> LiveDisk::open_image() {
   if (!is_block_device(config_.image)) {
-    lock_ =
-        Image::open(config_.image, config_.size == 0 ? std::nullopt : std::optional(config_.size));
+    lock_.emplace(
+        Image::open(config_.image, config_.size == 0 ? std::nullopt : std::optional(config_.size)));
   } else if (config_.size != 0) {
     throw Problem(
         fmt::format("{} is a block device and has its size; leave --size out", config_.image));
@@ -84,7 +84,7 @@ void LiveDisk::start_host(std::shared_ptr<backends::Disk> disk) {
 void LiveDisk::connect() {
   sim::VbdConfig config;
   if (config_.read_only) config.mode = "r";
-  vbd_ = std::make_unique<VbdDevice>(*guest_, *this, config);
+  vbd_ = std::make_unique<VbdDevice>(*guest_, static_cast<xenvbd::Client&>(*this), config);
   if (!vbd_->connect()) throw RigError("the vbd of the live disk did not connect");
   host_->require("the disk", [this] { return up_.load(); });
   xenvbd::Vbd& vbd = vbd_->vbd();
