@@ -57,7 +57,8 @@ Executor::Executor(Handles& handles, const Service& service)
 void Executor::execute(std::span<const GuestRequest> requests, std::span<int16_t> answers) {
   for (size_t i = 0; i < requests.size(); ++i) {
     const uint8_t operation = requests[i].operation;
-    if (operation == BLKIF_OP_READ || operation == BLKIF_OP_WRITE) {
+    const bool known = !requests[i].indirect || profile_.max_indirect_segments > 0;
+    if (known && (operation == BLKIF_OP_READ || operation == BLKIF_OP_WRITE)) {
       begin(requests[i], answers[i]);
       if (under_way_ >= kMostUnderWay) finish();
       continue;

@@ -175,7 +175,8 @@ def ends(s):
         while s.recv(4096): pass
     except ConnectionError: pass
     return True
-def command(kind, offset, length): return struct.pack(">IHHQQI", 0x25609513, 0, kind, 1, offset, length)
+def command(kind, offset, length):
+    return struct.pack(">IHHQQI", 0x25609513, 0, kind, 1, offset, length)
 random.seed(1)
 for junk in (struct.pack(">I", 0x80), struct.pack(">I", 3) + b"x" * 16,
              struct.pack(">I", 3) + struct.pack(">8sII", b"IHAVEOPT", 7, 1 << 31)):
@@ -189,8 +190,9 @@ def transmit():
     return s
 s = transmit(); s.sendall(b"junk" * 7); assert ends(s)
 s = transmit(); s.sendall(command(1, 0, 1 << 30)); assert ends(s)
-for kind, offset, length in ((9, 0, 512), (0, 0, 1 << 30), (0, 1 << 63, 512), (0, (1 << 64) - 512, 1024),
-                             (0, 0, 0), (3, 0, 512), (4, 1 << 40, 512), (6, 0, 512)):
+for kind, offset, length in ((9, 0, 512), (6, 0, 512), (3, 0, 512), (4, 1 << 40, 512),
+                             (0, 0, 0), (0, 0, 1 << 30), (0, 1 << 63, 512),
+                             (0, (1 << 64) - 512, 1024)):
     s = transmit(); s.sendall(command(kind, offset, length))
     magic, error, cookie = struct.unpack(">IIQ", s.recv(16, socket.MSG_WAITALL))
     assert magic == 0x67446698 and error != 0 and cookie == 1, (kind, error)
