@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "backends/blkback/uring_disk.hpp"
 #include "backends/blkback/vbd_backend.hpp"
 #include "backends/xenbus/backend_directory.hpp"
 
@@ -50,6 +51,7 @@ std::unique_ptr<Blkback> Blkback::create(Config config, std::function<void()> wa
 
 std::shared_ptr<Disk> open_image(const VbdIdentity& vbd, std::string& error) {
   const auto mode = vbd.read_only ? FileDisk::Mode::kReadOnly : FileDisk::Mode::kReadWrite;
+  if (auto disk = UringDisk::open(vbd.params, mode, error)) return disk;
   return FileDisk::open(vbd.params, mode, error);
 }
 

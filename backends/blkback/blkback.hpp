@@ -73,7 +73,7 @@ class Blkback {
   virtual void resized() = 0;
 };
 
-/// Opens `vbd.params` as a raw image.
+/// Opens `vbd.params` as a raw image: through io_uring, or where there is none without.
 std::shared_ptr<Disk> open_image(const VbdIdentity& vbd, std::string& error);
 
 }  // namespace ringside::backends

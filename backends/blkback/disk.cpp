@@ -39,6 +39,17 @@ DiskStatus repeat(size_t length, Step step) {
 
 }  // namespace
 
+void Disk::transfer(std::span<DiskTransfer> transfers) {
+  for (DiskTransfer& one : transfers) {
+    one.status = one.write ? write(one.offset, one.data) : read(one.offset, one.data);
+  }
+}
+
+DiskStatus NullDisk::read(uint64_t, std::span<std::byte> into) {
+  std::fill(into.begin(), into.end(), std::byte{0});
+  return DiskStatus::kOk;
+}
+
 DiskStatus MemoryDisk::read(uint64_t offset, std::span<std::byte> into) {
   std::memcpy(into.data(), bytes_.data() + offset, into.size());
   return DiskStatus::kOk;

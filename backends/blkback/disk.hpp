@@ -13,8 +13,16 @@ inline constexpr uint32_t kSectorBytes = 512;
 
 enum class DiskStatus : uint8_t { kOk, kError, kNotSupported };
 
+/// One read or write of a batch.
+struct DiskTransfer {
+  bool write = false;
+  uint64_t offset = 0;
+  std::span<std::byte> data;  ///< stays as it is when it is to be written
+  DiskStatus status = DiskStatus::kOk;
+};
+
 /// What a blkback serves. Offsets and lengths are bytes within size(), which the caller has
-/// checked; calls come from one back end at a time.
+/// checked, and whole sectors; calls come from one back end at a time.
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -22,6 +30,9 @@ class Disk {
   virtual bool read_only() const = 0;
   virtual DiskStatus read(uint64_t offset, std::span<std::byte> into) = 0;
   virtual DiskStatus write(uint64_t offset, std::span<const std::byte> from) = 0;
+  /// Does them all, in any order or at the same time; each has its status then. One after the
+  /// other unless the disk knows better.
+  virtual void transfer(std::span<DiskTransfer> transfers);
   /// What was written before survives a crash of the host after this.
   virtual DiskStatus flush() = 0;
   /// The contents of the range may be lost.
@@ -54,6 +65,22 @@ class MemoryDisk final : public Disk {
   uint64_t discards_ = 0;
 };
 
+/// Takes what is written to it for granted, and is full of zeroes.
+class NullDisk final : public Disk {
+ public:
+  explicit NullDisk(uint64_t sectors) : sectors_(sectors) {}
+
+  uint64_t size() const override { return sectors_ * kSectorBytes; }
+  bool read_only() const override { return false; }
+  DiskStatus read(uint64_t offset, std::span<std::byte> into) override;
+  DiskStatus write(uint64_t, std::span<const std::byte>) override { return DiskStatus::kOk; }
+  DiskStatus flush() override { return DiskStatus::kOk; }
+  DiskStatus discard(uint64_t, uint64_t) override { return DiskStatus::kOk; }
+
+ private:
+  uint64_t sectors_;
+};
+
 /// A raw image: sector n of the disk is at byte n * 512 of the file or block device.
 class FileDisk final : public Disk {
  public:
@@ -65,6 +92,8 @@ class FileDisk final : public Disk {
   ~FileDisk() override;
   FileDisk(const FileDisk&) = delete;
   FileDisk& operator=(const FileDisk&) = delete;
+
+  int file() const { return file_; }
 
   uint64_t size() const override { return size_; }
   bool read_only() const override { return mode_ == Mode::kReadOnly; }

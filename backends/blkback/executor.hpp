@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "backends/blkback/aligned_buffer.hpp"
 #include "backends/blkback/blkback.hpp"
 #include "backends/blkback/guest_ring.hpp"
 #include "backends/blkback/persistent_maps.hpp"
@@ -29,22 +31,35 @@ class Executor {
  public:
   Executor(Handles& handles, const Service& service);
 
-  /// BLKIF_RSP_*
-  int16_t execute(const GuestRequest& request);
+  /// Carries out `requests`, of which those between two flushes or barriers are on the disk at
+  /// the same time, in no order. `answers`: BLKIF_RSP_*, one for each. [BLKIF-IO-013]
+  void execute(std::span<const GuestRequest> requests, std::span<int16_t> answers);
 
  private:
   enum class Direction : uint8_t { kToGuest, kFromGuest };
 
+  /// A read or write under way.
+  struct Job {
+    int16_t* answer = nullptr;
+    std::vector<blkif_request_segment> segments;
+    AlignedBuffer buffer;
+    std::span<std::byte> data;  ///< all its bytes, one after the other
+  };
+
+  void begin(const GuestRequest& request, int16_t& answer);
+  void finish();
   int16_t carry_out(const GuestRequest& request);
-  int16_t transfer(const GuestRequest& request);
+  int16_t barrier(const GuestRequest& request);
   int16_t flush();
   int16_t discard(const GuestRequest& request);
-  bool collect_segments(const GuestRequest& request);
-  bool in_range(uint64_t sector, uint64_t sectors) const;
-  bool move_data(Direction direction);
-  bool map_data(Direction direction);
-  bool copy_data(Direction direction);
-  bool use_kept(Direction direction);
+  bool prepare(const GuestRequest& request, Job& job, DiskTransfer& transfer);
+  bool collect_segments(const GuestRequest& request, Job& job);
+  /// Bytes from the disk's beginning; nothing when it is not in there.
+  std::optional<uint64_t> locate(uint64_t sector, uint64_t bytes) const;
+  bool move_data(Job& job, Direction direction);
+  bool map_data(Job& job, Direction direction);
+  bool copy_data(Job& job, Direction direction);
+  bool use_kept(Job& job, Direction direction);
   bool copy_from_guest(grant_ref_t ref, std::span<std::byte> into);
 
   Handles& handles_;
@@ -53,9 +68,10 @@ class Executor {
   Disk& disk_;
   bool read_only_;
   BlkbackStatistics& statistics_;
-  std::unique_ptr<PersistentMaps> kept_;         // nullptr: each request maps anew
-  std::vector<blkif_request_segment> segments_;  // of the request at hand
-  std::vector<std::byte> data_;                  // all its bytes, one after the other
+  std::unique_ptr<PersistentMaps> kept_;  // nullptr: each request maps anew
+  std::vector<Job> jobs_;                 // the first transfers_.size() are under way
+  std::vector<DiskTransfer> transfers_;
+  size_t under_way_ = 0;  // bytes
 };
 
 }  // namespace ringside::backends

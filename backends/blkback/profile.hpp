@@ -22,9 +22,14 @@ struct BlkbackProfile {
   uint32_t max_queues = 0;           ///< 0: the node is not written
   uint32_t max_persistent = 0;       ///< pages a queue keeps mapped; 0: not offered
   bool map_data = true;              ///< maps what the guest grants; otherwise grant copy
+  /// The sectors node, sector_number and nr_sectors count in sector_size, against blkif.h.
+  bool own_sectors = false;
+
+  /// Bytes; 512 whatever the sector size, as it should be. [BLKIF-NEG-008]
+  uint32_t sector_unit() const { return own_sectors ? sector_size : 512; }
 };
 
-/// The known ones: linux, classic, qdisk.
+/// The known ones: linux, linux3, classic, qdisk, tapdisk, freebsd.
 std::span<const BlkbackProfile> blkback_profiles();
 std::optional<BlkbackProfile> find_blkback_profile(std::string_view name);
 

@@ -57,8 +57,7 @@ bool VbdBackend::publish_properties() {
       profile.discard && !vbd_.read_only && store().flag(path() + "/discard-enable", true);
   const uint64_t size = disk_->size();
   Entries entries{
-      // BLKIF-NEG-008: in units of 512 bytes, whatever the sector size.
-      {"sectors", size / kSectorBytes},
+      {"sectors", size / profile.sector_unit()},
       {"sector-size", profile.sector_size},
       {"physical-sector-size", profile.physical_sector_size},
       {"info", info()},
@@ -165,7 +164,8 @@ void VbdBackend::publish_size() {
   if (size == std::exchange(published_size_, size)) return;
   // BLKIF-NEG-028: the state written again is what makes a front end look.
   store().transact([&](xs_transaction_t in) {
-    return store().write(path() + "/sectors", std::to_string(size / kSectorBytes), in) &&
+    return store().write(path() + "/sectors", std::to_string(size / config_.profile.sector_unit()),
+                         in) &&
            store().write(path() + "/state", std::to_string(static_cast<int>(state())), in);
   });
 }

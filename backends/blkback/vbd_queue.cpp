@@ -52,19 +52,32 @@ bool VbdQueue::map_ring(const VbdQueueKeys& keys, uint16_t domain) {
 
 bool VbdQueue::serve() {
   for (;;) {
-    if (!serve_batch()) return false;
+    bool empty = false;
+    while (!empty) {
+      if (!serve_batch(empty)) return false;
+    }
     if (ring_->arm()) return true;
   }
 }
 
-bool VbdQueue::serve_batch() {
-  std::vector<GuestResponse> responses;
-  for (;;) {
+bool VbdQueue::serve_batch(bool& empty) {
+  requests_.clear();
+  while (!empty && requests_.size() < kBatch) {
     const auto request = ring_->take();
     if (!request) return false;
-    if (!*request) break;
-    const uint8_t operation = (*request)->indirect ? BLKIF_OP_INDIRECT : (*request)->operation;
-    responses.push_back({(*request)->id, operation, executor_.execute(**request)});
+    if (*request) {
+      requests_.push_back(**request);
+    } else {
+      empty = true;
+    }
+  }
+  std::vector<int16_t> statuses(requests_.size());
+  executor_.execute(requests_, statuses);
+  std::vector<GuestResponse> responses;
+  for (size_t i = 0; i < requests_.size(); ++i) {
+    const GuestRequest& request = requests_[i];
+    const uint8_t operation = request.indirect ? BLKIF_OP_INDIRECT : request.operation;
+    responses.push_back({request.id, operation, statuses[i]});
   }
   if (!responses.empty()) answer(responses);
   return true;

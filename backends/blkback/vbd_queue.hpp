@@ -37,11 +37,13 @@ class VbdQueue {
   bool serve();
 
  private:
+  static constexpr size_t kBatch = 128;  ///< requests on the disk at a time
+
   VbdQueue(Handles& handles, const Service& service, const Blkback::Config& config)
       : handles_(handles), config_(config), executor_(handles, service) {}
 
   bool map_ring(const VbdQueueKeys& keys, uint16_t domain);
-  bool serve_batch();
+  bool serve_batch(bool& empty);
   void answer(std::vector<GuestResponse>& responses);
 
   Handles& handles_;
@@ -52,6 +54,7 @@ class VbdQueue {
   evtchn_port_t port_ = 0;
   std::unique_ptr<GuestRing> ring_;
   Executor executor_;
+  std::vector<GuestRequest> requests_;  ///< the batch at hand
 };
 
 }  // namespace ringside::backends

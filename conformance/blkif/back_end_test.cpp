@@ -161,14 +161,16 @@ TEST_P(BlkifBackEndTest, BLKIF_IO_020_IndirectRequestsThatCannotBeAreErrors) {
   wire.nr_segments = 20;
   wire.id = 7;
   wire.indirect_grefs[0] = segments.ref;
-  EXPECT_EQ(front_->status_of(wire), limit > 0 ? BLKIF_RSP_OKAY : BLKIF_RSP_ERROR);
+  // To who never offered it, it is an operation like any unknown one.
+  const int refused = limit > 0 ? BLKIF_RSP_ERROR : BLKIF_RSP_EOPNOTSUPP;
+  EXPECT_EQ(front_->status_of(wire), limit > 0 ? BLKIF_RSP_OKAY : refused);
   for (const uint32_t count : {uint32_t{0}, limit + 1, uint32_t{65535}}) {
     wire.nr_segments = static_cast<uint16_t>(count);
-    EXPECT_EQ(front_->status_of(wire), BLKIF_RSP_ERROR) << count;
+    EXPECT_EQ(front_->status_of(wire), refused) << count;
   }
   wire.nr_segments = 20;
   wire.indirect_grefs[0] = 4000;
-  EXPECT_EQ(front_->status_of(wire), BLKIF_RSP_ERROR) << "a page that was not granted";
+  EXPECT_EQ(front_->status_of(wire), refused) << "a page that was not granted";
   wire.indirect_grefs[0] = segments.ref;
   for (const uint8_t nested :
        std::to_array<uint8_t>({BLKIF_OP_INDIRECT, BLKIF_OP_DISCARD, BLKIF_OP_FLUSH_DISKCACHE})) {
@@ -244,8 +246,48 @@ TEST_P(BlkifBackEndTest, BLKIF_NEG_005_A32BitFrontEndIsUnderstood) {
   }
 }
 
+// As drivers/td-req.c of blktap: what is no read, write or barrier is no operation that it knows.
+class TapdiskTest : public BlkifBackEndTest {};
+
+TEST_P(TapdiskTest, BLKIF_IO_014_KnowsReadsWritesAndBarriersAlone) {
+  connect();
+  for (const uint8_t operation :
+       std::to_array<uint8_t>({BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_DISCARD, BLKIF_OP_INDIRECT})) {
+    auto request = front_->request(operation, 0, 0);
+    request.nr_segments = 0;
+    EXPECT_EQ(front_->status_of(request), BLKIF_RSP_EOPNOTSUPP) << int{operation};
+  }
+  auto barrier = front_->request(BLKIF_OP_WRITE_BARRIER, 0, 0);
+  barrier.nr_segments = 0;
+  EXPECT_EQ(front_->status_of(barrier), BLKIF_RSP_OKAY);
+  EXPECT_EQ(statistics().unsupported, 3u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Profiles, TapdiskTest, ::testing::Values("tapdisk"));
+
+// Against BLKIF-NEG-008, as FreeBSD's blkback does.
+class FreeBsdUnitsTest : public BlkifBackEndTest {};
+
+TEST_P(FreeBsdUnitsTest, BLKIF_NEG_008_CountsInSectorsOfItsOwn) {
+  config_.profile.sector_size = 4096;
+  config_.profile.physical_sector_size = 4096;
+  connect();
+  EXPECT_EQ(host_.toolstack().read(paths_.backend + "/sectors"), "128");
+  const auto page = front_->grant();
+  std::memset(page.page.address, 0x5a, 4096);
+  EXPECT_EQ(front_->status_of(front_->request(BLKIF_OP_WRITE, 127, page.ref)), BLKIF_RSP_OKAY);
+  EXPECT_EQ(disk_->bytes()[127 * 4096], std::byte{0x5a});
+  for (const uint64_t beyond : std::to_array<uint64_t>({128, uint64_t{1} << 61})) {
+    EXPECT_EQ(front_->status_of(front_->request(BLKIF_OP_WRITE, beyond, page.ref)),
+              BLKIF_RSP_ERROR);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Profiles, FreeBsdUnitsTest, ::testing::Values("freebsd"));
+
 INSTANTIATE_TEST_SUITE_P(Profiles, BlkifBackEndTest,
-                         ::testing::Values("linux", "classic", "qdisk"));
+                         ::testing::Values("linux", "linux3", "classic", "qdisk", "tapdisk",
+                                           "freebsd"));
 
 }  // namespace
 }  // namespace ringside::conformance

@@ -104,7 +104,8 @@ TEST_P(BlkifTrustedNodeTest, BLKIF_IO_038_TheTrustedNodeDecides) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Profiles, BlkifTrustedNodeTest,
-                         ::testing::Values("linux", "classic", "qdisk"));
+                         ::testing::Values("linux", "linux3", "classic", "qdisk", "tapdisk",
+                                           "freebsd"));
 
 }  // namespace
 }  // namespace ringside::conformance

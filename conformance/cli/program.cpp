@@ -17,6 +17,7 @@ Examples:
   ringside replay blk trace.iolog --image disk.img --size 64M
   ringside record net rings.pcapng                  the same for Wireshark, slot by slot
   ringside net up -- ping -c 5 192.0.2.1            a live network through the rings
+  ringside serve nbd -- sh -c 'nbdinfo $NBD_URI'    a live disk through the rings
   ringside worlds --seeds 1..10000                  whole hosts under faults, one a seed
   ringside worlds --seeds 7 --faults backend-crash
   ringside rules list
@@ -48,6 +49,7 @@ int run_program(int argc, char** argv) {
   add_replay(app, action);
   add_record(app, action);
   add_net(app, action);
+  add_serve(app, action);
   add_rules(app, action);
   add_bench(app, action);
   add_worlds(app, action);

@@ -19,6 +19,7 @@ void add_conformance(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
 void add_record(CLI::App& app, Action& action);
 void add_net(CLI::App& app, Action& action);
+void add_serve(CLI::App& app, Action& action);
 void add_rules(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_worlds(CLI::App& app, Action& action);

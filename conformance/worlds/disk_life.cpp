@@ -86,6 +86,8 @@ bool DiskLife::issue(Slot& slot) {
   }
   xenvbd::Request& request = slot.request;
   slot.busy = true;
+  slot.doubtful = false;
+  slot.written = written_;
   // On a thread of its own another CPU's queue is out of reach.
   const bool alone = guest().host().world().is_deterministic();
   const auto queue =
@@ -176,13 +178,15 @@ void DiskLife::check_read(const Slot& slot) {
   }
 }
 
-void DiskLife::completed(xenvbd::Queue&, xenvbd::Request& request, Status status) {
+void DiskLife::completed(xenvbd::Queue& queue, xenvbd::Request& request, Status status) {
   Slot& slot = slots_[request.cookie];
   if (&slot.request != &request || !slot.busy) {
     return finding("a request was completed once too often");
   }
   ++completed_;
   if (ok(status) && request.operation == Operation::kRead && !hostile()) check_read(slot);
+  if (ok(status) && request.operation == Operation::kFlush) note_flushed(slot, queue);
+  if (ok(status) && request.operation == Operation::kWrite) note_written(slot);
   if (!ok(status) && request.operation == Operation::kWrite) {
     model_.forget(request.sector * xenvbd::kSectorBytes, bytes_of(request));
   }
@@ -195,6 +199,23 @@ void DiskLife::completed(xenvbd::Queue&, xenvbd::Request& request, Status status
   slot.busy = false;
   release(slot);
   progress();
+}
+
+void DiskLife::note_written(Slot& slot) {
+  const uint64_t offset = slot.request.sector * xenvbd::kSectorBytes;
+  if (slot.doubtful) model_.forget(offset, bytes_of(slot.request));
+  unflushed_.push_back({++written_, offset, bytes_of(slot.request)});
+}
+
+void DiskLife::note_flushed(const Slot& slot, const xenvbd::Queue& queue) {
+  if (queue.disk().flush_mode() == xenvbd::FlushMode::kNone) return;
+  std::erase_if(unflushed_, [&](const Unflushed& write) { return write.number <= slot.written; });
+}
+
+void DiskLife::power_cut() {
+  for (const Unflushed& write : unflushed_) model_.forget(write.offset, write.length);
+  unflushed_.clear();
+  for (Slot& slot : slots_) slot.doubtful = slot.busy;
 }
 
 void DiskLife::release(Slot& slot) {

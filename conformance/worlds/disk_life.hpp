@@ -25,6 +25,8 @@ class DiskLife final : public DeviceLife<xenvbd::Vbd>, private xenvbd::Client {
   /// The whole life, as a job in the guest.
   void run();
   uint64_t completed() const { return completed_; }
+  /// Now the disk forgets what it was not told to flush.
+  void power_cut();
   /// When it is done: what the disk holds against what it should.
   void check_disk();
 
@@ -35,6 +37,14 @@ class DiskLife final : public DeviceLife<xenvbd::Vbd>, private xenvbd::Client {
     std::vector<platform::Page> pages;
     std::vector<xenvbd::Segment> segments;
     bool busy = false;
+    bool doubtful = false;  ///< a write that was perhaps answered before the power went
+    uint64_t written = 0;   ///< a flush: writes that were completed when it was submitted
+  };
+  /// A completed write that no flush has covered yet.
+  struct Unflushed {
+    uint64_t number;
+    uint64_t offset;
+    uint64_t length;
   };
 
   void completed(xenvbd::Queue& queue, xenvbd::Request& request, Status status) override;
@@ -48,6 +58,8 @@ class DiskLife final : public DeviceLife<xenvbd::Vbd>, private xenvbd::Client {
   bool add(Slot& slot, uint32_t offset, uint32_t length);
   void fill(Slot& slot);
   void check_read(const Slot& slot);
+  void note_written(Slot& slot);
+  void note_flushed(const Slot& slot, const xenvbd::Queue& queue);
   void release(Slot& slot);
   bool overlaps(const xenvbd::Request& request) const;
   Slot* free_slot();
@@ -61,6 +73,8 @@ class DiskLife final : public DeviceLife<xenvbd::Vbd>, private xenvbd::Client {
   std::array<Slot, kDepth> slots_;
   uint64_t sequence_ = 0;
   uint64_t completed_ = 0;
+  uint64_t written_ = 0;
+  std::vector<Unflushed> unflushed_;
   bool leaving_ = false;
 };
 

@@ -67,6 +67,7 @@ bool Injector::strike(const Fault& fault) {
       if (net && site.netback() != nullptr) return strike_backend(fault, *site.netback());
       return site.blkback() != nullptr && strike_backend(fault, *site.blkback());
     }
+    case FaultKind::kPowerCut: return cut_power(fault);
     case FaultKind::kSuspend:
     case FaultKind::kMigration:
     case FaultKind::kSave: return travel(guest, fault);
@@ -93,6 +94,14 @@ bool Injector::strike_backend(const Fault& fault, BackendActor<Backend>& backend
     case FaultKind::kBackendSlow: backend.hinder(now + fault.span, fault.amount); return true;
     default: backend.hinder(now + fault.span, fault.span); return true;
   }
+}
+
+bool Injector::cut_power(const Fault& fault) {
+  BlkbackActor* blkback = targets_.sites[fault.target % targets_.sites.size()]->blkback();
+  if (blkback == nullptr) return false;
+  targets_.cut_power([this](uint64_t bound) { return random_.below(bound); });
+  blkback->crash(fault.span);
+  return true;
 }
 
 bool Injector::travel(DriverGuest& guest, const Fault& fault) {

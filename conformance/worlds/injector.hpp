@@ -41,6 +41,7 @@ class Injector {
   bool strike_backend(const sim::Fault& fault, BackendActor<Backend>& backend);
   void take_grants(DriverGuest& guest, sim::Nanoseconds span);
   void take_ports(DriverGuest& guest, sim::Nanoseconds span);
+  bool cut_power(const sim::Fault& fault);
   bool travel(DriverGuest& guest, const sim::Fault& fault);
   /// When to look after those on the way again.
   sim::Nanoseconds follow_trips();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "backends/blkback/faulty_disk.hpp"
 #include "conformance/worlds/disk_life.hpp"
 #include "conformance/worlds/net_life.hpp"
 #include "protocols/xenbus/suspend_agent.hpp"
@@ -159,7 +160,8 @@ class Stage {
     unsigned vdev = kFirstDisk;
     for (const DiskSpec& spec : scenario_.disks) {
       images_.push_back(std::make_shared<backends::MemoryDisk>(spec.sectors));
-      sites_.front()->wire(guests_[spec.guest]->domid(), vdev, images_.back());
+      platters_.push_back(std::make_shared<backends::FaultyDisk>(images_.back()));
+      sites_.front()->wire(guests_[spec.guest]->domid(), vdev, platters_.back());
       vdev += kDiskStep;
     }
   }
@@ -218,10 +220,14 @@ class Stage {
     for (unsigned i = 0; i < disks_.size(); ++i) {
       targets.devices.push_back(
           {&disks_[i]->guest(), disks_[i]->paths(), [this, i](Site& site, uint16_t domid) {
-             site.wire(domid, vbd_config(i).vdev, images_[i]);
+             site.wire(domid, vbd_config(i).vdev, platters_[i]);
              return site.host().toolstack().attach_vbd(domid, vbd_config(i));
            }});
     }
+    targets.cut_power = [this](const backends::FaultyDisk::Chooser& choose) {
+      for (const auto& disk : platters_) disk->cut_power(choose);
+      for (const auto& life : disks_) life->power_cut();
+    };
     return targets;
   }
 
@@ -247,6 +253,7 @@ class Stage {
   std::vector<std::unique_ptr<backends::Link>> links_;
   std::vector<backends::Port*> ports_;  ///< by vif handle
   std::vector<std::shared_ptr<backends::MemoryDisk>> images_;
+  std::vector<std::shared_ptr<backends::FaultyDisk>> platters_;
   std::vector<std::unique_ptr<DriverGuest>> guests_;
   std::vector<std::unique_ptr<NetLife>> nets_;
   std::vector<std::unique_ptr<DiskLife>> disks_;

@@ -27,7 +27,7 @@ struct Scenario {
   backends::NetbackProfile net;
   backends::BlkbackProfile blk;
   uint32_t ring_page_order = 0;
-  uint32_t queues = 1;        ///< at most, of each device
+  uint32_t queues = 1;             ///< at most, of each device
   uint32_t persistent_grants = 1;  ///< 0: disks do without
   bool trusted = true;             ///< what disks are told of their back end
   unsigned frames = 0;             ///< each end sends in a round

@@ -18,6 +18,8 @@ struct Targets {
   std::vector<Site*> sites;  ///< the first one is where all guests begin
   std::vector<DriverGuest*> guests;
   std::vector<Device> devices;
+  /// Lets the power of the disks fail; what they then hold is for `choose`, 0..bound-1.
+  std::function<void(const std::function<uint64_t(uint64_t bound)>& choose)> cut_power;
 
   Host& host() const { return sites.front()->host(); }
 };

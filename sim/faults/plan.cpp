@@ -33,6 +33,7 @@ constexpr std::array<Row, kFaultKinds> kRows{{
     {FaultKind::kSuspend, "suspend", 300 * kMicrosecond, 0},
     {FaultKind::kMigration, "migration", 300 * kMicrosecond, 8},
     {FaultKind::kSave, "save", 5'000 * kMicrosecond, 8},
+    {FaultKind::kPowerCut, "power-cut", 500 * kMicrosecond, 0},
 }};
 
 constexpr std::array<FaultKind, kFaultKinds> kKinds = [] {

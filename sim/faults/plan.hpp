@@ -31,8 +31,9 @@ enum class FaultKind : uint8_t {
   kSuspend,       ///< guest `target` is suspended, and goes on where it was after the span
   kMigration,     ///< guest `target` is suspended and goes on elsewhere; `amount` draws where
   kSave,          ///< the same, but meanwhile it is nowhere: its image waits for the span
+  kPowerCut,  ///< all disks forget what was not flushed; back end `target` is back after the span
 };
-inline constexpr size_t kFaultKinds = 16;
+inline constexpr size_t kFaultKinds = 17;
 
 /// The kind's name in plans and on the command line: "event-delay".
 std::string_view to_string(FaultKind kind);
