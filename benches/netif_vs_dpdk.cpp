@@ -75,14 +75,12 @@ void report(const std::string& label, const std::vector<Contender>& all) {
 
 /// One line for each contender: they take turns, so that a noisy moment hits them all.
 void compare(Direction direction, uint32_t bytes, unsigned queues, unsigned cpu) {
-  std::vector<std::unique_ptr<VifTraffic>> ours;
   std::vector<std::unique_ptr<Testpmd>> peers;
   std::vector<Contender> all;
   for (const Way way : {Way::kGranted, Way::kCopied, Way::kPersistent}) {
     if (direction == Direction::kReceive && way != Way::kCopied) continue;
-    ours.push_back(std::make_unique<VifTraffic>(TrafficShape{direction, bytes, way, queues, 1}));
-    all.push_back(
-        {to_string(way), [traffic = ours.back().get()] { return traffic->measure(kSeconds); }});
+    const TrafficShape shape{direction, bytes, way, queues, 1};
+    all.push_back({to_string(way), [shape] { return VifTraffic(shape).measure(kSeconds); }});
   }
   for (const bool packed : {false, true}) {
     peers.push_back(
@@ -90,11 +88,8 @@ void compare(Direction direction, uint32_t bytes, unsigned queues, unsigned cpu)
     all.push_back({packed ? "dpdk packed" : "dpdk split",
                    [peer = peers.back().get()] { return peer->measure(kSeconds); }});
   }
-  for (unsigned round = 0; round <= kRounds; ++round) {
-    for (Contender& one : all) {
-      const double cost = one.measure();
-      if (round > 0) one.nanoseconds.push_back(cost);  // the first warms up
-    }
+  for (unsigned round = 0; round < kRounds; ++round) {
+    for (Contender& one : all) one.nanoseconds.push_back(one.measure());
   }
   report(fmt::format("{} {} B, {} queue{}",
                      direction == Direction::kTransmit ? "transmit" : "receive", bytes, queues,

@@ -29,6 +29,7 @@ constexpr unsigned kVirtio = 3;
 constexpr unsigned ring_size(uint32_t bytes) { return bytes > platform::kPageSize ? 16 : 256; }
 
 constexpr unsigned kMaxBuffer = 65535;
+constexpr double kWarmUp = 0.05;  // seconds
 
 std::string last_line(const std::string& text) {
   std::string last;
@@ -119,6 +120,7 @@ void Testpmd::attach() {
   }
   ask(fmt::format("port start {}", kVirtio));
   ask(fmt::format("set portlist 0,{},{},2", kVirtio, kVhost));
+  (void)measure(kWarmUp);
 }
 
 double Testpmd::measure(double seconds) {

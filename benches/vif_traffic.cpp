@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned kVifsPerGuest = 25;
 constexpr unsigned kPagesPerQueue = 700;  // posted, lent, staging, and of the system's
+constexpr double kWarmUp = 0.02;          // seconds: each page is touched, caches are full
 constexpr uint16_t kSegment = 1460;
 constexpr uint32_t kTcpHeaders = 54;
 
@@ -158,7 +159,6 @@ struct VifTraffic::Side {
        const std::map<std::string, uint32_t>& settings)
       : guest(host, config, nullptr, settings) {}
   ~Side() {
-    devices.clear();
     guest.run([this] {
       for (const auto& lane : lanes) lane->release(guest.platform());
       done.reset();
@@ -187,10 +187,13 @@ VifTraffic::VifTraffic(const TrafficShape& shape) : shape_(shape), host_(host_co
     add_side(here);
     left -= here;
   }
-  (void)measure(0);
+  (void)measure(kWarmUp);
 }
 
-VifTraffic::~VifTraffic() { sides_.clear(); }
+VifTraffic::~VifTraffic() {
+  for (const auto& side : sides_) side->devices.clear();
+  netback_.reset();  // it knows the ports
+}
 
 void VifTraffic::add_side(unsigned vifs) {
   const std::map<std::string, uint32_t> settings{
