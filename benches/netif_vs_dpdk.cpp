@@ -91,10 +91,10 @@ void compare(Direction direction, uint32_t bytes, unsigned queues, unsigned cpu)
   for (unsigned round = 0; round < kRounds; ++round) {
     for (Contender& one : all) one.nanoseconds.push_back(one.measure());
   }
-  report(fmt::format("{} {} B, {} queue{}",
-                     direction == Direction::kTransmit ? "transmit" : "receive", bytes, queues,
-                     queues == 1 ? "" : "s"),
-         all);
+  report(
+      fmt::format("{} {} B, {} queue{}", direction == Direction::kTransmit ? "transmit" : "receive",
+                  bytes, queues, queues == 1 ? "" : "s"),
+      all);
 }
 
 int run() {
@@ -105,9 +105,10 @@ int run() {
     fmt::print("SKIPPED: {}\n", why.what());
     return 0;
   }
-  fmt::print("Nanoseconds of CPU time a packet on CPU {}: medians of {} turns; spread: slowest by "
-             "fastest;\nratios: how many times the rate of DPDK's split and packed ring\n\n",
-             cpu, kRounds);
+  fmt::print(
+      "Nanoseconds of CPU time a packet on CPU {}: medians of {} turns; spread: slowest by "
+      "fastest;\nratios: how many times the rate of DPDK's split and packed ring\n\n",
+      cpu, kRounds);
   fmt::print("{:<24}  {:<12}  {:>9}  {:>9}  {:>6}  {:>5}  {:>5}\n", "", "", "ns/packet",
              "M packets", "spread", "split", "packed");
   for (const Direction direction : {Direction::kTransmit, Direction::kReceive}) {

@@ -84,17 +84,30 @@ void Testpmd::spawn() {
   const unsigned ring = ring_size(config_.bytes);
   std::vector<std::string> words{
       "dpdk-testpmd",
-      "--lcores", fmt::format("0@{},1@{}", other, config_.cpu),
-      "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-      "-m", large ? "512" : "256",
-      "--vdev", null(0, transmit),
-      "--vdev", fmt::format("net_vhost0,iface={}/ring,queues={}", folder_, config_.queues),
-      "--vdev", null(1, !transmit),
-      "--", "-i", "--no-numa", "--nb-cores=1",
-      fmt::format("--rxq={}", config_.queues), fmt::format("--txq={}", config_.queues),
-      fmt::format("--rxd={}", ring), fmt::format("--txd={}", ring),
+      "--lcores",
+      fmt::format("0@{},1@{}", other, config_.cpu),
+      "--no-huge",
+      "--no-shconf",
+      "--no-pci",
+      "--no-telemetry",
+      "-m",
+      large ? "512" : "256",
+      "--vdev",
+      null(0, transmit),
+      "--vdev",
+      fmt::format("net_vhost0,iface={}/ring,queues={}", folder_, config_.queues),
+      "--vdev",
+      null(1, !transmit),
+      "--",
+      "-i",
+      "--no-numa",
+      "--nb-cores=1",
+      fmt::format("--rxq={}", config_.queues),
+      fmt::format("--txq={}", config_.queues),
+      fmt::format("--rxd={}", ring),
+      fmt::format("--txd={}", ring),
       fmt::format("--burst={}", burst_of(config_.bytes)),
-      fmt::format("--total-num-mbufs={}", large ? 1024 : 4096),
+      fmt::format("--total-num-mbufs={}", large ? 1536 : 4096),
       fmt::format("--mbuf-size={}", large ? kMaxBuffer : 2176)};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -111,10 +124,10 @@ void Testpmd::spawn() {
 void Testpmd::attach() {
   await(kPrompt);
   // Not on the command line: virtio_user connects at once, vhost listens once it is configured.
-  const std::string answer = ask(fmt::format(
-      "port attach net_virtio_user0,path={}/ring,queues={},queue_size={},{}", folder_,
-      config_.queues, ring_size(config_.bytes),
-      config_.packed ? "packed_vq=1,in_order=1" : "packed_vq=0,in_order=0"));
+  const std::string answer =
+      ask(fmt::format("port attach net_virtio_user0,path={}/ring,queues={},queue_size={},{}",
+                      folder_, config_.queues, ring_size(config_.bytes),
+                      config_.packed ? "packed_vq=1,in_order=1" : "packed_vq=0,in_order=0"));
   if (answer.find(fmt::format("Port {} is attached", kVirtio)) == std::string::npos) {
     throw NoMeasurement("testpmd can't attach virtio_user: " + last_line(answer));
   }

@@ -37,8 +37,10 @@ backends::NetbackProfile profile_of(const TrafficShape& shape) {
   return *backends::find_netback_profile(shape.way == Way::kPersistent ? "full" : "linux");
 }
 
+}  // namespace
+
 /// Swallows what the guest sends, and makes frames of several flows as told.
-class FramePort final : public backends::Port {
+class VifTraffic::FramePort final : public backends::Port {
  public:
   explicit FramePort(uint32_t bytes) {
     for (unsigned flow = 0; flow < kFlows; ++flow) {
@@ -68,12 +70,11 @@ class FramePort final : public backends::Port {
   unsigned due_ = 0;
 };
 
-}  // namespace
-
 /// One vif: its client in the guest and the port behind it.
 class VifTraffic::Lane final : public xenvif::Client {
  public:
-  explicit Lane(const TrafficShape& shape) : shape_(shape), port_(shape.bytes) {}
+  Lane(const TrafficShape& shape, FramePort& port)
+      : shape_(shape), port_(port), sent_(shape.queues) {}
 
   /// In the guest: the packets of a burst, each in pages of its own.
   bool fill(platform::Platform& platform) {
@@ -86,8 +87,7 @@ class VifTraffic::Lane final : public xenvif::Client {
         const size_t length = std::min(platform::kPageSize, frame.size() - at);
         std::copy_n(frame.begin() + static_cast<long>(at), length, page->address);
         packet.pages.push_back(*page);
-        packet.fragments.push_back(
-            {page->address, page->frame, 0, static_cast<uint16_t>(length)});
+        packet.fragments.push_back({page->address, page->frame, 0, static_cast<uint16_t>(length)});
       }
     }
     return true;
@@ -106,14 +106,17 @@ class VifTraffic::Lane final : public xenvif::Client {
     if (shape_.direction == Direction::kReceive) {
       return port_.make(burst_of(shape_.bytes) * shape_.queues);
     }
-    for (unsigned i = 0; i < shape_.queues; ++i) send(vif.queue(i));
+    for (unsigned i = 0; i < shape_.queues; ++i) {
+      sent_[i] = 0;
+      send(vif.queue(i));
+    }
   }
 
   void transmitted(xenvif::Queue&, uint64_t, xenvif::TxStatus status) override {
     failed_ |= status != xenvif::TxStatus::kSent;
     count();
   }
-  void room(xenvif::Queue&) override {}
+  void room(xenvif::Queue& queue) override { send(queue); }
   void received(xenvif::Queue& queue, const xenvif::RxPacket& packet) override {
     failed_ |= packet.length != shape_.bytes;
     queue.give_back(packet);
@@ -121,7 +124,7 @@ class VifTraffic::Lane final : public xenvif::Client {
   }
   void link_changed(xenvif::LinkState) override {}
   bool failed() const { return failed_; }
-  backends::Port& port() { return port_; }
+  FramePort& port() { return port_; }
 
  private:
   struct Packet {
@@ -129,15 +132,19 @@ class VifTraffic::Lane final : public xenvif::Client {
     std::vector<xenvif::Fragment> fragments;
   };
 
+  /// As much of the queue's burst as it takes now; room() goes on.
   void send(xenvif::Queue& queue) {
     const bool large = shape_.bytes > platform::kPageSize;
-    for (const Packet& packet : packets_) {
-      const xenvif::Gso gso{large ? xenvif::GsoType::kTcpV4 : xenvif::GsoType::kNone,
-                            large ? kSegment : uint16_t{0}};
-      failed_ |= !ok(queue.transmit({.fragments = packet.fragments,
-                                     .checksum = xenvif::Checksum::kBlank,
-                                     .gso = gso,
-                                     .cookie = 0}));
+    const xenvif::Gso gso{large ? xenvif::GsoType::kTcpV4 : xenvif::GsoType::kNone,
+                          large ? kSegment : uint16_t{0}};
+    unsigned& sent = sent_[queue.index()];
+    while (sent < packets_.size()) {
+      const Status status = queue.transmit({.fragments = packets_[sent].fragments,
+                                            .checksum = xenvif::Checksum::kBlank,
+                                            .gso = gso,
+                                            .cookie = 0});
+      if (!ok(status)) break;
+      ++sent;
     }
     queue.flush();
   }
@@ -146,8 +153,9 @@ class VifTraffic::Lane final : public xenvif::Client {
   }
 
   TrafficShape shape_;
+  FramePort& port_;
   std::vector<Packet> packets_;
-  FramePort port_;
+  std::vector<unsigned> sent_;  ///< of the burst, by queue
   unsigned* left_ = nullptr;
   platform::Event* done_ = nullptr;
   bool failed_ = false;
@@ -159,6 +167,7 @@ struct VifTraffic::Side {
        const std::map<std::string, uint32_t>& settings)
       : guest(host, config, nullptr, settings) {}
   ~Side() {
+    devices.clear();
     guest.run([this] {
       for (const auto& lane : lanes) lane->release(guest.platform());
       done.reset();
@@ -190,10 +199,7 @@ VifTraffic::VifTraffic(const TrafficShape& shape) : shape_(shape), host_(host_co
   (void)measure(kWarmUp);
 }
 
-VifTraffic::~VifTraffic() {
-  for (const auto& side : sides_) side->devices.clear();
-  netback_.reset();  // it knows the ports
-}
+VifTraffic::~VifTraffic() = default;
 
 void VifTraffic::add_side(unsigned vifs) {
   const std::map<std::string, uint32_t> settings{
@@ -203,10 +209,13 @@ void VifTraffic::add_side(unsigned vifs) {
   sides_.push_back(std::make_unique<Side>(
       host_, sim::GuestConfig{.vcpus = shape_.queues, .memory_kib = 65536 + 4 * pages}, settings));
   Side& side = *sides_.back();
-  for (unsigned i = 0; i < vifs; ++i) side.lanes.push_back(std::make_unique<Lane>(shape_));
   for (unsigned i = 0; i < vifs; ++i) {
-    side.devices.push_back(std::make_unique<conformance::VifDevice>(
-        side.guest, *side.lanes[i], sim::VifConfig{.handle = i}));
+    ports_.push_back(std::make_unique<FramePort>(shape_.bytes));
+    side.lanes.push_back(std::make_unique<Lane>(shape_, *ports_.back()));
+  }
+  for (unsigned i = 0; i < vifs; ++i) {
+    side.devices.push_back(std::make_unique<conformance::VifDevice>(side.guest, *side.lanes[i],
+                                                                    sim::VifConfig{.handle = i}));
     if (!side.devices[i]->connect()) throw NoMeasurement("a vif did not connect");
     if (side.devices[i]->vif().queue_count() != shape_.queues) {
       throw NoMeasurement("a vif has another number of queues");

@@ -56,6 +56,7 @@ class VifTraffic {
   double measure(double seconds);
 
  private:
+  class FramePort;
   class Lane;
   struct Side;
 
@@ -64,6 +65,7 @@ class VifTraffic {
 
   TrafficShape shape_;
   conformance::Host host_;
+  std::vector<std::unique_ptr<FramePort>> ports_;  // netback knows them to its end
   std::unique_ptr<conformance::NetbackActor> netback_;
   std::vector<std::unique_ptr<Side>> sides_;
 };
