@@ -45,8 +45,8 @@ class VifTraffic::FramePort final : public backends::Port {
   explicit FramePort(uint32_t bytes) {
     for (unsigned flow = 0; flow < kFlows; ++flow) {
       frames_[flow].bytes = frame_of(bytes, flow);
-      frames_[flow].checksum = backends::Frame::Checksum::kBlank;
       if (bytes <= platform::kPageSize) continue;
+      frames_[flow].checksum = backends::Frame::Checksum::kBlank;
       frames_[flow].gso_type = backends::Frame::GsoType::kTcpV4;
       frames_[flow].gso_size = kSegment;
     }
@@ -57,7 +57,7 @@ class VifTraffic::FramePort final : public backends::Port {
     wake();
   }
 
-  void sent(backends::Frame) override {}
+  void sent(backends::Frame&&) override {}
   bool receive(backends::Frame& frame) override {
     if (due_ == 0) return false;
     frame = frames_[--due_ % kFlows];
@@ -139,10 +139,11 @@ class VifTraffic::Lane final : public xenvif::Client {
                           large ? kSegment : uint16_t{0}};
     unsigned& sent = sent_[queue.index()];
     while (sent < packets_.size()) {
-      const Status status = queue.transmit({.fragments = packets_[sent].fragments,
-                                            .checksum = xenvif::Checksum::kBlank,
-                                            .gso = gso,
-                                            .cookie = 0});
+      const Status status =
+          queue.transmit({.fragments = packets_[sent].fragments,
+                          .checksum = large ? xenvif::Checksum::kBlank : xenvif::Checksum::kUnknown,
+                          .gso = gso,
+                          .cookie = 0});
       if (!ok(status)) break;
       ++sent;
     }

@@ -55,7 +55,7 @@ void VifBackend::connect() {
   if (!connect_control(static_cast<unsigned>(keys.size()), why)) return fail(why);
   for (size_t i = 0; i < keys.size(); ++i) {
     auto queue = GuestQueue::connect(handles(), domain(), keys[i], guest,
-                                     {profile_, statistics_, multicast_, grants_[i]});
+                                     {profile_, statistics_, multicast_, grants_[i], pool_});
     if (queue == nullptr) return fail("mapping the rings or binding the event channels");
     queues_.push_back(std::move(queue));
   }
@@ -178,18 +178,20 @@ void VifBackend::pump() {
   }
   bool sane = control_ == nullptr || control_->serve();
   for (const auto& queue : queues_) sane = sane && queue->serve_transmit(port_);
-  Frame frame;
+  Frame frame = pool_.take();
   size_t waiting = 0;
   sane = sane && serve_queues(waiting);
   while (sane && port_ != nullptr && waiting < kBacklog && port_->receive(frame)) {
     if (!multicast_.wants(frame)) {
       ++statistics_.filtered;
+      frame.clear();
       continue;
     }
     const unsigned queue = steering_.choose(frame, static_cast<unsigned>(queues_.size()));
-    queues_[queue]->backlog().push_back(std::exchange(frame, {}));
+    queues_[queue]->backlog().push_back(std::exchange(frame, pool_.take()));
     if (++waiting >= kBacklog) sane = serve_queues(waiting);
   }
+  pool_.give(std::move(frame));
   if (sane && serve_queues(waiting)) return;
   ++statistics_.violations;
   fail("the front end's ring makes no sense");

@@ -51,6 +51,7 @@ class VifBackend final : public BackendDevice {
   MulticastList multicast_;
   Steering steering_;
   std::vector<StaticGrants> grants_;  ///< by queue
+  FramePool pool_;
   std::unique_ptr<Control> control_;
   std::vector<std::unique_ptr<GuestQueue>> queues_;
 };
