@@ -25,8 +25,9 @@ constexpr int kPatience = 20'000;  // ms for one answer
 constexpr unsigned kVhost = 1;
 constexpr unsigned kVirtio = 3;
 
-/// As many packets as a ring of netif has room for, so that both sides' memory is as hot.
-constexpr unsigned ring_size(uint32_t bytes) { return bytes > platform::kPageSize ? 16 : 256; }
+/// As many packets as a ring of netif has room for, so that both sides' memory is as hot; with
+/// large ones the fewest that virtio allows, twice that.
+constexpr unsigned ring_size(uint32_t bytes) { return bytes > platform::kPageSize ? 32 : 256; }
 
 constexpr unsigned kMaxBuffer = 65535;
 constexpr double kWarmUp = 0.05;  // seconds

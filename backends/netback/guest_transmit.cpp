@@ -11,8 +11,8 @@ namespace {
 
 // Beyond this a chain is no packet any more but an attack (xen-netback's fatal_skb_slots).
 constexpr size_t kFatalSlots = 20;
-// Up to here a copy costs less than a map, and what a packet begins with is copied anyhow.
-constexpr uint16_t kMostCopied = 512;
+// Up to here a copy by the hypervisor costs less than a map and an unmap.
+constexpr uint16_t kMostCopied = ring::kRingPageSize / 2;
 constexpr unsigned kMaxExtras = XEN_NETIF_EXTRA_TYPE_MAX - 1;
 
 Frame::Checksum checksum_of(uint16_t flags) {
