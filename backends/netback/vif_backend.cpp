@@ -19,6 +19,7 @@ VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::str
   if (port_ == nullptr) return;
   port_->set_wake(this, [this, wake] {
     port_due_ = true;
+    due_ = true;
     wake();
   });
 }
@@ -157,9 +158,11 @@ void VifBackend::disconnect() {
 }
 
 bool VifBackend::event(evtchn_port_t port) {
-  if (control_ != nullptr && control_->event(port)) return true;
-  return std::any_of(queues_.begin(), queues_.end(),
-                     [port](const auto& queue) { return queue->event(port); });
+  const bool ours = (control_ != nullptr && control_->event(port)) ||
+                    std::any_of(queues_.begin(), queues_.end(),
+                                [port](const auto& queue) { return queue->event(port); });
+  if (ours) due_ = true;
+  return ours;
 }
 
 bool VifBackend::serve_queues(size_t& waiting) {
@@ -172,6 +175,7 @@ bool VifBackend::serve_queues(size_t& waiting) {
 }
 
 void VifBackend::pump() {
+  due_ = false;
   if (queues_.empty()) return;
   if (port_due_.exchange(false)) {
     for (const auto& queue : queues_) queue->look_at_transmit();
