@@ -6,22 +6,13 @@
 #include <cstdio>
 #include <string_view>
 
+#include "benches/statistics.hpp"
+
 namespace ringside::benches {
 namespace {
 
 constexpr std::string_view kOurs = "/ours";
 constexpr double kMostSpread = 2;
-
-double median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::sort(values.begin(), values.end());
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-double spread(const std::vector<double>& values) {
-  const auto [fastest, slowest] = std::minmax_element(values.begin(), values.end());
-  return *slowest / *fastest;
-}
 
 std::string operations(double nanoseconds) {
   const double each_second = 1e9 / nanoseconds;

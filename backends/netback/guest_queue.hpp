@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "backends/netback/multicast_list.hpp"
@@ -40,6 +41,7 @@ struct QueueContext {
   NetbackStatistics& statistics;
   MulticastList& multicast;
   const StaticGrants& grants;
+  FramePool& pool;
 };
 
 /// One connected pair of rings, the back end's side.
@@ -91,7 +93,8 @@ class GuestQueue {
         profile_(context.profile),
         statistics_(context.statistics),
         multicast_(context.multicast),
-        grants_(context.grants) {}
+        grants_(context.grants),
+        pool_(context.pool) {}
 
   bool attach(const QueueKeys& keys);
   void* map(uint32_t ref);
@@ -103,11 +106,11 @@ class GuestQueue {
   void take_gso(const netif_extra_info_t& extra, Sent& packet) const;
   void take_hash(const netif_extra_info_t& extra, Sent& packet) const;
   void take_multicast(const netif_extra_info_t& extra, Sent& packet) const;
-  void fetch_static(Sent& packet) const;
   void check(Sent& packet) const;
   bool gso_allowed(uint8_t type) const;
-  void fetch(std::vector<Sent>& packets, size_t count);
-  void fetch_by_map(Sent& packet);
+  void fetch(std::span<Sent> packets);
+  void fetch(Sent& packet);
+  bool fetch_by_map(const netif_tx_request_t& slot, std::byte* to);
   void answer(const Sent& packet, int16_t status);
   void deliver(Sent& packet, Port* port);
 
@@ -127,6 +130,7 @@ class GuestQueue {
   NetbackStatistics& statistics_;
   MulticastList& multicast_;
   const StaticGrants& grants_;
+  FramePool& pool_;
 
   void* tx_page_ = nullptr;
   void* rx_page_ = nullptr;
@@ -149,6 +153,8 @@ class GuestQueue {
   };
   std::vector<Answer> answers_;
   std::vector<xengnttab_grant_copy_segment_t> copies_;
+  std::vector<Sent*> copied_for_;  ///< whose packet each copy is, while sending
+  std::vector<Frame> placed_;      ///< those that copies_ reads from, while receiving
 };
 
 }  // namespace ringside::backends

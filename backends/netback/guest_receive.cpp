@@ -35,10 +35,11 @@ unsigned extras_of(const Frame& frame) {
 
 bool GuestQueue::take_buffers() {
   for (;;) {
-    auto taken = rx_ring_.take();
+    netif_rx_request_t request{};
+    const auto taken = rx_ring_.take(request);
     if (!taken) return false;
     if (!*taken) return true;
-    buffers_.push_back(**taken);
+    buffers_.push_back(request);
   }
 }
 
@@ -167,6 +168,8 @@ void GuestQueue::put_batch() {
   }
   answers_.clear();
   copies_.clear();
+  for (Frame& frame : placed_) pool_.give(std::move(frame));
+  placed_.clear();
   // NETIF-RX-024: whole packets only.
   if (rx_ring_.publish()) {
     const int port = rx_port_ >= 0 ? rx_port_ : tx_port_;
@@ -179,7 +182,7 @@ bool GuestQueue::serve_receive() {
   if (starved_ && !rx_due_) return true;
   starved_ = false;
   rx_due_ = false;
-  std::vector<Frame> placed;  // the copies read from them until put_batch()
+  copies_.clear();
   while (!backlog_.empty()) {
     Frame frame = std::move(backlog_.front());
     backlog_.pop_front();
@@ -199,12 +202,9 @@ bool GuestQueue::serve_receive() {
       ++statistics_.port_dropped;
       continue;
     }
-    placed.push_back(std::move(frame));
-    place(placed.back());
-    if (placed.size() == kBatch) {
-      put_batch();
-      placed.clear();
-    }
+    placed_.push_back(std::move(frame));
+    place(placed_.back());
+    if (placed_.size() == kBatch) put_batch();
   }
   put_batch();
   return true;

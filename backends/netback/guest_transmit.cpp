@@ -11,6 +11,8 @@ namespace {
 
 // Beyond this a chain is no packet any more but an attack (xen-netback's fatal_skb_slots).
 constexpr size_t kFatalSlots = 20;
+// Up to here a copy by the hypervisor costs less than a map and an unmap.
+constexpr uint16_t kMostCopied = ring::kRingPageSize / 2;
 constexpr unsigned kMaxExtras = XEN_NETIF_EXTRA_TYPE_MAX - 1;
 
 Frame::Checksum checksum_of(uint16_t flags) {
@@ -89,19 +91,20 @@ GuestQueue::Taken GuestQueue::take_packet(Sent& packet) {
   packet.extras = 0;
   packet.good = true;
   packet.dummy = false;
-  packet.frame = Frame{};
-  auto taken = tx_ring_.take();
+  packet.frame.clear();
+  netif_tx_request_t slot{};
+  auto taken = tx_ring_.take(slot);
   if (!taken) return Taken::kNonsense;
   if (!*taken) return Taken::kNothing;
-  packet.slots.push_back(**taken);
+  packet.slots.push_back(slot);
   packet.frame.checksum = checksum_of(packet.slots[0].flags);
   if (packet.slots[0].flags & NETTXF_extra_info) {
     if (take_extras(packet) != Taken::kPacket) return Taken::kNonsense;
   }
   while (packet.slots.back().flags & NETTXF_more_data) {
-    taken = tx_ring_.take();
+    taken = tx_ring_.take(slot);
     if (!taken || !*taken || packet.slots.size() == kFatalSlots) return Taken::kNonsense;
-    packet.slots.push_back(**taken);
+    packet.slots.push_back(slot);
   }
   check(packet);
   return Taken::kPacket;
@@ -125,71 +128,50 @@ void GuestQueue::check(Sent& packet) const {
   if (packet.good) packet.frame.bytes.resize(total);
 }
 
-void GuestQueue::fetch_by_map(Sent& packet) {
-  size_t at = 0;
-  for (const netif_tx_request_t& slot : packet.slots) {
-    if (slot.size == 0 || grants_.find(slot.gref) != nullptr) {  // NETIF-TX-041
-      at += slot.size;
-      continue;
-    }
-    void* page = xengnttab_map_grant_ref(handles_.grants, domain_, slot.gref, PROT_READ);
-    if (page == nullptr) {
-      packet.good = false;  // NETIF-TX-040
-      return;
-    }
-    std::memcpy(&packet.frame.bytes[at], static_cast<const std::byte*>(page) + slot.offset,
-                slot.size);
-    xengnttab_unmap(handles_.grants, page, 1);
-    at += slot.size;
-  }
+bool GuestQueue::fetch_by_map(const netif_tx_request_t& slot, std::byte* to) {
+  void* page = xengnttab_map_grant_ref(handles_.grants, domain_, slot.gref, PROT_READ);
+  if (page == nullptr) return false;
+  std::memcpy(to, static_cast<const std::byte*>(page) + slot.offset, slot.size);
+  xengnttab_unmap(handles_.grants, page, 1);
+  return true;
 }
 
-void GuestQueue::fetch_static(Sent& packet) const {
-  size_t at = 0;
+/// Gets what can be had at once, and notes the rest in copies_.
+void GuestQueue::fetch(Sent& packet) {
+  std::byte* to = packet.frame.bytes.data();
   for (const netif_tx_request_t& slot : packet.slots) {
-    const std::byte* page = grants_.find(slot.gref);
-    if (page != nullptr) std::memcpy(&packet.frame.bytes[at], page + slot.offset, slot.size);
-    at += slot.size;
-  }
-}
-
-void GuestQueue::fetch(std::vector<Sent>& packets, size_t count) {
-  copies_.clear();
-  for (size_t i = 0; i < count; ++i) {
-    Sent& packet = packets[i];
-    if (!packet.good || packet.dummy) continue;
-    if (!grants_.empty()) fetch_static(packet);
-    if (profile_.map_transmit) {
-      fetch_by_map(packet);
-      continue;
-    }
-    size_t at = 0;
-    for (const netif_tx_request_t& slot : packet.slots) {
-      if (slot.size == 0 || grants_.find(slot.gref) != nullptr) {
-        at += slot.size;
-        continue;
+    if (slot.size == 0) continue;
+    if (const std::byte* page = grants_.find(slot.gref)) {  // NETIF-TX-041
+      std::memcpy(to, page + slot.offset, slot.size);
+    } else if (profile_.map_transmit && slot.size > kMostCopied) {
+      if (!fetch_by_map(slot, to)) {
+        packet.good = false;  // NETIF-TX-040
+        return;
       }
+    } else {
       xengnttab_grant_copy_segment_t copy{};
       copy.source.foreign = {slot.gref, slot.offset, domain_};
-      copy.dest.virt = &packet.frame.bytes[at];
+      copy.dest.virt = to;
       copy.len = slot.size;
       copy.flags = GNTCOPY_source_gref;
       copies_.push_back(copy);
-      at += slot.size;
+      copied_for_.push_back(&packet);
     }
+    to += slot.size;
+  }
+}
+
+void GuestQueue::fetch(std::span<Sent> packets) {
+  copies_.clear();
+  copied_for_.clear();
+  for (Sent& packet : packets) {
+    if (packet.good && !packet.dummy) fetch(packet);
   }
   if (copies_.empty()) return;
   const int error =
       xengnttab_grant_copy(handles_.grants, static_cast<uint32_t>(copies_.size()), copies_.data());
-  size_t next = 0;
-  for (size_t i = 0; i < count; ++i) {
-    Sent& packet = packets[i];
-    if (!packet.good || packet.dummy) continue;
-    for (const netif_tx_request_t& slot : packet.slots) {
-      if (slot.size == 0 || grants_.find(slot.gref) != nullptr) continue;
-      if (error != 0 || copies_[next].status != GNTST_okay) packet.good = false;
-      ++next;
-    }
+  for (size_t i = 0; i < copies_.size(); ++i) {
+    if (error != 0 || copies_[i].status != GNTST_okay) copied_for_[i]->good = false;
   }
 }
 
@@ -225,13 +207,14 @@ bool GuestQueue::serve_transmit(Port* port) {
   for (;;) {
     size_t count = 0;
     Taken taken = Taken::kPacket;
-    while (count < kBatch && (port == nullptr || port->room() > count)) {
+    const size_t most = port == nullptr ? kBatch : std::min<size_t>(kBatch, port->room());
+    while (count < most) {
       taken = take_packet(batch_[count]);
       if (taken != Taken::kPacket) break;
       ++count;
     }
     if (taken == Taken::kNonsense) return false;
-    fetch(batch_, count);
+    fetch(std::span(batch_).first(count));
     for (size_t i = 0; i < count; ++i) deliver(batch_[i], port);
     if (tx_ring_.publish()) {
       xenevtchn_notify(handles_.events, static_cast<evtchn_port_t>(tx_port_));

@@ -52,7 +52,7 @@ std::unique_ptr<PcapPort> PcapPort::open(const std::string& from, const std::str
 PcapPort::PcapPort(std::unique_ptr<Files> files) : files_(std::move(files)) {}
 PcapPort::~PcapPort() = default;
 
-void PcapPort::sent(Frame frame) {
+void PcapPort::sent(Frame&& frame) {
   if (files_->writer == nullptr) return;
   pcap_pkthdr header{};
   // A count instead of the time: the same world writes the same file.

@@ -18,7 +18,7 @@ class PcapPort final : public Port {
                                         std::string& error);
   ~PcapPort() override;
 
-  void sent(Frame frame) override;
+  void sent(Frame&& frame) override;
   bool receive(Frame& frame) override;
 
   uint64_t frames_read() const { return frames_read_; }

@@ -4,7 +4,7 @@
 
 namespace ringside::backends {
 
-void MemoryPort::sent(Frame frame) {
+void MemoryPort::sent(Frame&& frame) {
   if (on_sent) on_sent(frame);
   sent_.push_back(std::move(frame));
 }
@@ -30,7 +30,7 @@ Link::Link(size_t capacity) {
   right_.capacity_ = capacity;
 }
 
-void Link::End::sent(Frame frame) {
+void Link::End::sent(Frame&& frame) {
   peer_->queue_.push_back(std::move(frame));
   peer_->wake();
 }

@@ -19,9 +19,10 @@ class Port {
   /// How many frames it would take; with 0, netback leaves what the guest sends on the ring
   /// until wake() is called.
   virtual size_t room() { return SIZE_MAX; }
-  /// The guest sent `frame`.
-  virtual void sent(Frame frame) = 0;
-  /// The next frame for the guest is moved to `frame`; false when there is none.
+  /// The guest sent `frame`; what of it is not moved from is used again.
+  virtual void sent(Frame&& frame) = 0;
+  /// The next frame for the guest goes to `frame`, which is empty and may have memory; false
+  /// when there is none.
   virtual bool receive(Frame& frame) = 0;
 
   /// Netback sets this; a port calls it when receive() or room() would answer otherwise
@@ -55,7 +56,7 @@ class Port {
 /// Keeps what the guest sent and hands it what a test puts in.
 class MemoryPort final : public Port {
  public:
-  void sent(Frame frame) override;
+  void sent(Frame&& frame) override;
   bool receive(Frame& frame) override;
 
   void inject(Frame frame);
@@ -82,7 +83,7 @@ class Link {
   class End final : public Port {
    public:
     size_t room() override { return capacity_ - std::min(capacity_, peer_->queue_.size()); }
-    void sent(Frame frame) override;
+    void sent(Frame&& frame) override;
     bool receive(Frame& frame) override;
 
     End* peer_ = nullptr;

@@ -22,6 +22,7 @@ bool StaticGrants::add(std::span<const xen_netif_gref> list) {
   }
   if (all) {
     pages_.merge(fresh);
+    index();
   } else {
     for (const auto& [ref, page] : fresh) unmap(page);
   }
@@ -39,17 +40,18 @@ uint32_t StaticGrants::remove(std::span<xen_netif_gref> list) {
     pages_.erase(found);
     ++removed;
   }
+  index();
   return removed;
 }
 
-const std::byte* StaticGrants::find(uint32_t ref) const {
-  if (pages_.empty()) return nullptr;
-  const auto found = pages_.find(ref);
-  return found == pages_.end() ? nullptr : static_cast<const std::byte*>(found->second);
+void StaticGrants::index() {
+  by_ref_.assign(pages_.empty() ? 0 : pages_.rbegin()->first + size_t{1}, nullptr);
+  for (const auto& [ref, page] : pages_) by_ref_[ref] = static_cast<const std::byte*>(page);
 }
 
 void StaticGrants::clear() {
   for (const auto& [ref, page] : std::exchange(pages_, {})) unmap(page);
+  index();
 }
 
 }  // namespace ringside::backends

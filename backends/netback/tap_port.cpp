@@ -19,7 +19,7 @@ TapPort::TapPort(TapDevice device, Poller& poller)
 
 TapPort::~TapPort() { poller_.remove(device_.file()); }
 
-void TapPort::sent(Frame frame) {
+void TapPort::sent(Frame&& frame) {
   const VnetHeader header = to_vnet({frame.checksum, frame.gso_type, frame.gso_size}, frame.bytes);
   const std::array<std::span<const std::byte>, 1> whole{frame.bytes};
   if (device_.write(header, whole)) {

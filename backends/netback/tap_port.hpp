@@ -29,7 +29,7 @@ class TapPort final : public Port {
   TapPort(const TapPort&) = delete;
   TapPort& operator=(const TapPort&) = delete;
 
-  void sent(Frame frame) override;
+  void sent(Frame&& frame) override;
   bool receive(Frame& frame) override;
 
   const Counters& counters() const { return counters_; }

@@ -19,6 +19,7 @@ VifBackend::VifBackend(Handles& handles, const NetbackProfile& profile, std::str
   if (port_ == nullptr) return;
   port_->set_wake(this, [this, wake] {
     port_due_ = true;
+    due_ = true;
     wake();
   });
 }
@@ -55,7 +56,7 @@ void VifBackend::connect() {
   if (!connect_control(static_cast<unsigned>(keys.size()), why)) return fail(why);
   for (size_t i = 0; i < keys.size(); ++i) {
     auto queue = GuestQueue::connect(handles(), domain(), keys[i], guest,
-                                     {profile_, statistics_, multicast_, grants_[i]});
+                                     {profile_, statistics_, multicast_, grants_[i], pool_});
     if (queue == nullptr) return fail("mapping the rings or binding the event channels");
     queues_.push_back(std::move(queue));
   }
@@ -157,9 +158,11 @@ void VifBackend::disconnect() {
 }
 
 bool VifBackend::event(evtchn_port_t port) {
-  if (control_ != nullptr && control_->event(port)) return true;
-  return std::any_of(queues_.begin(), queues_.end(),
-                     [port](const auto& queue) { return queue->event(port); });
+  const bool ours = (control_ != nullptr && control_->event(port)) ||
+                    std::any_of(queues_.begin(), queues_.end(),
+                                [port](const auto& queue) { return queue->event(port); });
+  if (ours) due_ = true;
+  return ours;
 }
 
 bool VifBackend::serve_queues(size_t& waiting) {
@@ -172,24 +175,27 @@ bool VifBackend::serve_queues(size_t& waiting) {
 }
 
 void VifBackend::pump() {
+  due_ = false;
   if (queues_.empty()) return;
   if (port_due_.exchange(false)) {
     for (const auto& queue : queues_) queue->look_at_transmit();
   }
   bool sane = control_ == nullptr || control_->serve();
   for (const auto& queue : queues_) sane = sane && queue->serve_transmit(port_);
-  Frame frame;
+  Frame frame = pool_.take();
   size_t waiting = 0;
   sane = sane && serve_queues(waiting);
   while (sane && port_ != nullptr && waiting < kBacklog && port_->receive(frame)) {
     if (!multicast_.wants(frame)) {
       ++statistics_.filtered;
+      frame.clear();
       continue;
     }
     const unsigned queue = steering_.choose(frame, static_cast<unsigned>(queues_.size()));
-    queues_[queue]->backlog().push_back(std::exchange(frame, {}));
+    queues_[queue]->backlog().push_back(std::exchange(frame, pool_.take()));
     if (++waiting >= kBacklog) sane = serve_queues(waiting);
   }
+  pool_.give(std::move(frame));
   if (sane && serve_queues(waiting)) return;
   ++statistics_.violations;
   fail("the front end's ring makes no sense");

@@ -25,6 +25,7 @@ class VifBackend final : public BackendDevice {
 
   bool connected() const override { return state() == XenbusStateConnected; }
   bool event(evtchn_port_t port) override;
+  bool due() const override { return due_; }
   /// Moves all packets that can move.
   void pump() override;
 
@@ -47,10 +48,12 @@ class VifBackend final : public BackendDevice {
   const NetbackProfile& profile_;
   Port* port_;
   std::atomic<bool> port_due_ = true;  ///< set by whoever wakes the port
+  std::atomic<bool> due_ = true;       ///< something happened since the last pump()
   NetbackStatistics statistics_;
   MulticastList multicast_;
   Steering steering_;
   std::vector<StaticGrants> grants_;  ///< by queue
+  FramePool pool_;
   std::unique_ptr<Control> control_;
   std::vector<std::unique_ptr<GuestQueue>> queues_;
 };

@@ -34,6 +34,8 @@ class BackendDevice {
   virtual bool connected() const = 0;
   /// Notes an event of one of its channels; false when the channel is another's.
   virtual bool event(evtchn_port_t port) = 0;
+  /// False when pump() would find nothing to do, unless a node changed.
+  virtual bool due() const { return true; }
   /// Does all the work there is.
   virtual void pump() = 0;
 

@@ -1,6 +1,5 @@
 #include "backends/xenbus/backend_directory.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
@@ -35,9 +34,11 @@ const BackendDevice* BackendDirectory::find(const Key& key) const {
 void BackendDirectory::service() {
   bool busy = true;
   while (busy) {
-    busy = take_watches();
-    busy = take_events() || busy;
-    for (const auto& [key, device] : devices_) device->pump();
+    const bool changed = take_watches();
+    busy = take_events() || changed;
+    for (const auto& [key, device] : devices_) {
+      if (changed || device->due()) device->pump();
+    }
     unmask();
   }
 }
@@ -74,7 +75,8 @@ void BackendDirectory::rescan() {
       if (number) present.insert({static_cast<uint16_t>(*domid), *number});
     }
   }
-  std::erase_if(devices_, [&](const auto& entry) { return !present.contains(entry.first); });
+  const auto gone = [&](const auto& entry) { return !present.contains(entry.first); };
+  if (std::erase_if(devices_, gone) > 0) by_port_.clear();
   for (const Key& key : present) {
     if (devices_.contains(key)) continue;
     const auto added = devices_.emplace(key, make_(handles_, key, path_of(key))).first;
@@ -96,11 +98,20 @@ bool BackendDirectory::take_events() {
     any = true;
     const auto port = static_cast<evtchn_port_t>(pending);
     // The port of a device that went meanwhile is nobody's any more.
-    const bool ours = std::any_of(devices_.begin(), devices_.end(),
-                                  [port](const auto& entry) { return entry.second->event(port); });
-    if (ours) masked_.push_back(port);
+    if (deliver(port)) masked_.push_back(port);
   }
   return any;
+}
+
+bool BackendDirectory::deliver(evtchn_port_t port) {
+  const auto known = by_port_.find(port);
+  if (known != by_port_.end() && known->second->event(port)) return true;
+  for (const auto& [key, device] : devices_) {
+    if (!device->event(port)) continue;
+    by_port_[port] = device.get();
+    return true;
+  }
+  return false;
 }
 
 void BackendDirectory::unmask() {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -38,12 +39,14 @@ class BackendDirectory {
   void rescan();
   void changed_below(const std::string& path);
   bool take_events();
+  bool deliver(evtchn_port_t port);
   void unmask();
 
   std::string directory_;
   Make make_;
   Handles handles_;
   std::map<Key, std::unique_ptr<BackendDevice>> devices_;
+  std::unordered_map<evtchn_port_t, BackendDevice*> by_port_;  ///< whose it was at its last event
   std::vector<evtchn_port_t> masked_;
 };
 

@@ -15,7 +15,7 @@ constexpr unsigned kCpus = 2;
 class EchoPort final : public backends::Port {
  public:
   size_t room() override { return 64 - std::min<size_t>(64, frames_.size()); }
-  void sent(backends::Frame frame) override {
+  void sent(backends::Frame&& frame) override {
     frames_.push_back(std::move(frame));
     wake();
   }

@@ -11,7 +11,7 @@ using xennet::PowerState;
 class GatedPort final : public backends::Port {
  public:
   size_t room() override { return open ? SIZE_MAX : 0; }
-  void sent(backends::Frame) override { ++frames; }
+  void sent(backends::Frame&&) override { ++frames; }
   bool receive(backends::Frame&) override { return false; }
   void set_open(bool now) {
     open = now;

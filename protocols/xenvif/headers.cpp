@@ -103,23 +103,4 @@ Headers parse_headers(std::span<const std::byte> bytes) {
   return headers;
 }
 
-uint16_t read_be16(const std::byte* at) {
-  return static_cast<uint16_t>(std::to_integer<unsigned>(at[0]) << 8 |
-                               std::to_integer<unsigned>(at[1]));
-}
-
-uint32_t read_be32(const std::byte* at) {
-  return static_cast<uint32_t>(read_be16(at)) << 16 | read_be16(at + 2);
-}
-
-void write_be16(std::byte* at, uint16_t value) {
-  at[0] = static_cast<std::byte>(value >> 8);
-  at[1] = static_cast<std::byte>(value & 0xff);
-}
-
-void write_be32(std::byte* at, uint32_t value) {
-  write_be16(at, static_cast<uint16_t>(value >> 16));
-  write_be16(at + 2, static_cast<uint16_t>(value & 0xffff));
-}
-
 }  // namespace ringside::xenvif

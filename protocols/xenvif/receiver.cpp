@@ -101,15 +101,16 @@ Result<Poll> Receiver::poll(unsigned budget) {
   Status status = Status::kOk;
   unsigned seen = 0;
   while (ring_ && seen < budget && status == Status::kOk) {
-    auto slot = ring_->take();
-    if (!slot) {
-      status = slot.status();
-    } else if (!*slot) {
+    netif_rx_response_t slot;
+    const auto taken = ring_->take(slot);
+    if (!taken) {
+      status = taken.status();
+    } else if (!*taken) {
       break;
     } else {
       ++seen;
       ++statistics_.slots;
-      status = consume(**slot, static_cast<uint16_t>(next_response_++ % kRingSlots));
+      status = consume(slot, static_cast<uint16_t>(next_response_++ % kRingSlots));
     }
   }
   polling_ = false;

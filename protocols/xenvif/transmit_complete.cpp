@@ -16,10 +16,11 @@ bool Transmitter::arm() { return !ring_ || ring_->arm(); }
 
 Result<Poll> Transmitter::poll(unsigned budget) {
   for (unsigned i = 0; ring_ && i < budget; ++i) {
-    auto response = ring_->take();
-    if (!response) return response.status();
-    if (!*response) break;
-    if (Status status = answered(**response); status != Status::kOk) return status;
+    netif_tx_response_t response;
+    const auto taken = ring_->take(response);
+    if (!taken) return taken.status();
+    if (!*taken) break;
+    if (Status status = answered(response); status != Status::kOk) return status;
     if (i + 1 == budget) return Poll::kMore;
   }
   if (segmenting_.active) continue_segments();

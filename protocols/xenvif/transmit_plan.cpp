@@ -113,7 +113,9 @@ Transmitter::Plan Transmitter::plan(const TxPacket& packet, const Head& head) co
     return head.total <= platform::kPageSize ? Plan::kOnePage : Plan::kTooLongForPeer;
   }
   // NETIF-NEG-016: pages hold more than the packet; an untrusted peer gets none of ours.
-  if (connection_.settings.always_copy || !connection_.settings.trusted) return Plan::kCopy;
+  if (connection_.settings.always_copy || !connection_.settings.trusted) {
+    return head.total <= platform::kPageSize ? Plan::kOnePage : Plan::kCopy;
+  }
   Cursor rest(packet.fragments);
   rest.skip(head.length);
   // NETIF-TX-001: no back end need take more slots than that.

@@ -99,7 +99,8 @@ Status Transmitter::send(const TxPacket& packet, Plan plan, const Head& head) {
     begin_segments(packet, head);
     return Status::kOk;
   }
-  Pieces pieces;
+  Pieces& pieces = pieces_;
+  pieces.count = 0;
   if (plan == Plan::kOnePage) {
     if (free_pages_.empty() || !room_for(1 + kMaxExtras)) return Status::kNoResources;
     copy_to_one_page(packet, head, pieces);

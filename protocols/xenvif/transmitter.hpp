@@ -183,6 +183,7 @@ class Transmitter {
   uint32_t held_count_ = 0;  ///< slots in SlotUse::kHeld
   uint32_t held_retries_ = 0;
   bool blocked_ = false;
+  Pieces pieces_;  ///< of send() alone: too large to be made for each packet
 
   struct Segmenting {
     bool active = false;
