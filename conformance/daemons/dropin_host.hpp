@@ -11,6 +11,9 @@
 
 namespace ringside::conformance {
 
+/// Where Debian's xen-utils has the daemon that most hosts run.
+inline constexpr const char* kXenstored = "/usr/lib/xen-4.17/bin/xenstored";
+
 /// A simulated host, threaded and in real time, beside which unmodified Xen programs run in
 /// processes of their own, through the drop-in libraries.
 class DropinHost {
