@@ -174,12 +174,12 @@ Server::Server(Machine& machine, std::string path) : machine_(machine), path_(st
     close(wakeup_);
     throw std::system_error(why, std::generic_category(), "drop-in socket " + path_);
   }
-  thread_ = std::thread([this] { run(); });
+  actor_ = &machine_.world().spawn("dropin", [this] { run(); }, {.host = machine_.host()});
 }
 
 Server::~Server() {
   eventfd_write(wakeup_, 1);
-  thread_.join();
+  machine_.world().stop(*actor_);
   clients_.clear();
   if (store_port_ != 0) machine_.dom0().events().close(store_port_);
   close(listener_);

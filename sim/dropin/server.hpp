@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "sim/machine/machine.hpp"
@@ -12,7 +11,7 @@
 namespace ringside::sim::dropin {
 
 /// Serves the drop-in libraries: programs in processes of their own that act for dom0 of a
-/// threaded machine. A thread of its own does all the work but the raising of events.
+/// threaded machine. An actor does all the work but the raising of events.
 ///
 /// Clients are not trusted with the host: a packet that makes no sense ends its connection, and
 /// nobody waits for a client that does not read. They are trusted with the guests, as dom0 is.
@@ -45,7 +44,7 @@ class Server {
   std::vector<std::unique_ptr<Client>> clients_;
   std::atomic<size_t> count_ = 0;
   Port store_port_ = 0;  // offered to dom0 itself
-  std::thread thread_;   // last: it uses all of the above
+  Actor* actor_ = nullptr;
 };
 
 }  // namespace ringside::sim::dropin
