@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <system_error>
 
@@ -12,13 +13,16 @@
 #include "conformance/blkif/test_request.hpp"
 #include "conformance/daemons/qemu.hpp"
 #include "conformance/daemons/store_host.hpp"
+#include "conformance/netif/recording_client.hpp"
 #include "conformance/replay/blk_replay.hpp"
 #include "conformance/rig/vbd_device.hpp"
+#include "conformance/rig/vif_device.hpp"
 #include "sim/xenstore/remote_store.hpp"
 
 namespace ringside::conformance {
 namespace {
 
+constexpr int kMostTurns = 60'000;
 constexpr uint64_t kDiskBytes = uint64_t{16} << 20;
 
 class DropinTest : public testing::Test {
@@ -121,8 +125,8 @@ TEST_F(DropinTest, QdiskNegotiatesAndKeepsWhatItIsGiven) {
       vbd.vbd().queue(0).kick();
     });
     bool done = false;
-    for (int tries = 0; tries < 6000 && !done; ++tries) {
-      host().pass(10 * platform::kMillisecond);
+    for (int turns = 0; !done && turns < kMostTurns; ++turns) {
+      host().pass(platform::kMillisecond);
       guest_->run([&] { done = client.status(test->request.cookie).has_value(); });
     }
     guest_->run([&] {
@@ -133,6 +137,41 @@ TEST_F(DropinTest, QdiskNegotiatesAndKeepsWhatItIsGiven) {
   }
   EXPECT_TRUE(vbd.close());
   EXPECT_EQ(client.faults(vbd.vbd().queue(0)), "");
+}
+
+TEST_F(DropinTest, QnicTakesEveryFrame) {
+  constexpr unsigned kFrames = 600;  // more than a ring holds
+  if (!start_guest_and_qemu()) return;
+  RecordingClient client;
+  sim::VifConfig config;
+  config.type = "qnic";
+  VifDevice vif(*guest_, client, config);
+  ASSERT_TRUE(vif.connect()) << qemu_->output();
+  const Bytes frame = plain_frame(1000);
+  unsigned sent = 0;
+  platform::Page page{};
+  guest_->run([&] {
+    page = *guest_->platform().allocate_page();
+    std::memcpy(page.address, frame.data(), frame.size());
+  });
+  const xenvif::Fragment fragment{page.address, page.frame, 0, 1000};
+  size_t done = 0;
+  for (int turns = 0; done < kFrames && turns < kMostTurns; ++turns) {
+    guest_->run([&] {
+      xenvif::Queue& queue = vif.vif().queue(0);
+      while (sent < kFrames &&
+             ok(queue.transmit({.fragments = {&fragment, 1}, .cookie = sent + 1}))) {
+        ++sent;
+      }
+      queue.flush();
+      done = client.completed(xenvif::TxStatus::kSent);
+    });
+    host().pass(platform::kMillisecond);
+  }
+  EXPECT_EQ(done, kFrames);
+  EXPECT_FALSE(client.any_completed_twice());
+  EXPECT_TRUE(vif.close());
+  guest_->run([&] { guest_->platform().release_page(page); });
 }
 
 TEST_F(DropinTest, AKilledQemuLeavesNothingMapped) {

@@ -33,7 +33,7 @@ struct VifConfig {
   uint16_t backend_domid = 0;
   std::string bridge = "xenbr0";
   std::string script = "/etc/xen/scripts/vif-bridge";
-  std::string type = "vif";
+  std::string type = "vif";  ///< "qnic": QEMU is the back end
 };
 
 struct VbdConfig {
