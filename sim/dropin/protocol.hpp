@@ -32,6 +32,7 @@ enum class Operation : uint32_t {
   kHold,        ///< grants, for a copy; a status for each
   kLetGo,       ///< of all that is held
   kDomainInfo,  ///< values: the least id that is wanted; result 1, or 0 when there is none
+  kPortStatus,  ///< values: domain (or DOMID_SELF), port
   kStorePort,   ///< the result is dom0's port for its own connection to the store daemon
 };
 
@@ -77,12 +78,20 @@ struct DomainInfo {
   uint8_t handle[16]{};
 };
 
+/// The answers of EVTCHNOP_status.
+struct PortStatus {
+  uint32_t status = 0;  ///< EVTCHNSTAT_*
+  uint32_t vcpu = 0;
+  unsigned char detail[8]{};  ///< what evtchn_status_t has as `u`
+};
+
 struct Reply {
   int32_t result = 0;  ///< or -errno
   uint32_t count = 0;  ///< of pages
   union {
     Page pages[kBatch];
     DomainInfo domain;
+    PortStatus port;
   };
 
   Reply() : pages{} {}

@@ -90,6 +90,7 @@ class Server::Client {
       case Operation::kOpenGrants: return open_grants();
       case Operation::kOpenControl: return 0;
       case Operation::kDomainInfo: return domain_info(first, reply);
+      case Operation::kPortStatus: return port_status(first, request.values[1], reply);
       case Operation::kStorePort: {
         const auto port = server_.store_port();
         return port ? int64_t{*port} : -ENOSPC;
@@ -102,7 +103,11 @@ class Server::Client {
   }
 
   int64_t open_events() {
-    if (!events_) events_ = std::make_unique<EventDevice>(server_.machine_.dom0());
+    try {
+      if (!events_) events_ = std::make_unique<EventDevice>(server_.machine_.dom0());
+    } catch (const std::system_error& e) {
+      return -e.code().value();
+    }
     file_ = events_->file();
     return 0;
   }
@@ -151,6 +156,20 @@ class Server::Client {
       return 1;
     }
     return 0;
+  }
+
+  int64_t port_status(uint32_t id, Port port, Reply& reply) const {
+    Machine& machine = server_.machine_;
+    if (id > UINT16_MAX) return -ESRCH;
+    Domain* domain = id == DOMID_SELF ? &machine.dom0() : machine.find(static_cast<DomainId>(id));
+    if (domain == nullptr) return -ESRCH;
+    evtchn_status_t status{};
+    status.port = port;
+    const int64_t result = domain->events().status(status);
+    reply.port = {.status = status.status, .vcpu = status.vcpu};
+    static_assert(sizeof(reply.port.detail) == sizeof(status.u));
+    std::memcpy(reply.port.detail, &status.u, sizeof(status.u));
+    return result;
   }
 
   Server& server_;

@@ -1,5 +1,5 @@
-// libxenctrl.so.4.17 over a simulated host in another process: what a store daemon and QEMU's back
-// ends ask. Source: xenctrl.h.
+// libxenctrl.so.4.17 over a simulated host in another process: what the daemons of a dom0 and
+// QEMU's back ends ask. Source: xenctrl.h.
 extern "C" {
 #include <xenctrl.h>
 }
@@ -49,6 +49,16 @@ RINGSIDE_EXPORT xc_interface* xc_interface_open(xentoollog_logger*, xentoollog_l
 
 RINGSIDE_EXPORT int xc_interface_close(xc_interface* xch) {
   delete xch;
+  return 0;
+}
+
+RINGSIDE_EXPORT int xc_evtchn_status(xc_interface* xch, xc_evtchn_status_t* status) {
+  Reply reply;
+  const Request request(Operation::kPortStatus, status->dom, status->port);
+  if (xch->channel.call(request, reply) < 0) return -1;
+  status->status = reply.port.status;
+  status->vcpu = reply.port.vcpu;
+  std::memcpy(&status->u, reply.port.detail, sizeof(status->u));
   return 0;
 }
 

@@ -1,5 +1,5 @@
-// libxenctrl.so.4.17: what QEMU may call for a domain whose devices it emulates, but doesn't for
-// one that it only has back ends for.
+// libxenctrl.so.4.17: what QEMU calls only for a domain whose devices it emulates, and a console
+// daemon only for Xen's own console.
 #include "sim/dropin/libs/channel.hpp"
 
 RINGSIDE_UNSUPPORTED(xc_domain_bind_pt_pci_irq)
@@ -18,4 +18,5 @@ RINGSIDE_UNSUPPORTED_POINTER(xc_map_foreign_range)
 RINGSIDE_UNSUPPORTED(xc_physdev_map_pirq)
 RINGSIDE_UNSUPPORTED(xc_physdev_map_pirq_msi)
 RINGSIDE_UNSUPPORTED(xc_physdev_unmap_pirq)
+RINGSIDE_UNSUPPORTED(xc_readconsolering)
 RINGSIDE_UNSUPPORTED(xc_set_hvm_param)
