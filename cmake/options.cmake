@@ -55,13 +55,13 @@ if(RINGSIDE_FUZZ)
 endif()
 
 # ringside_folder(NAME [LIBS...]): the library ringside_NAME of all sources below this folder
-# but the tests, NAME_tests of the *_test.cpp beside them (ctest label: unit), and with
+# but the tests and those of shared libraries (libs/), NAME_tests of the *_test.cpp beside them (ctest label: unit), and with
 # RINGSIDE_FUZZ one libFuzzer program fuzz/X_fuzz for each X_fuzz.cpp.
 function(ringside_folder name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   set(tests ${sources})
   set(fuzzers ${sources})
-  list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|/main)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/libs/|(_test|_fuzz|/main)\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cpp$")
   if(sources)

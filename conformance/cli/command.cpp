@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -54,8 +55,14 @@ constexpr int kEndings[] = {SIGINT, SIGTERM, SIGHUP};
 int run_command(const std::vector<std::string>& command, const std::vector<std::string>& settings,
                 std::string_view prefix) {
   std::vector<char*> environment;
+  const auto replaced = [&](std::string_view entry) {
+    const std::string_view name = entry.substr(0, entry.find('=') + 1);
+    return entry.starts_with(prefix) ||
+           std::any_of(settings.begin(), settings.end(),
+                       [&](const std::string& setting) { return setting.starts_with(name); });
+  };
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!std::string_view(*entry).starts_with(prefix)) environment.push_back(*entry);
+    if (!replaced(*entry)) environment.push_back(*entry);
   }
   for (const std::string& setting : settings) {
     environment.push_back(const_cast<char*>(setting.c_str()));

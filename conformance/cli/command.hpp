@@ -9,7 +9,8 @@ namespace ringside::conformance {
 /// Runs `command` beside this process and waits for it: its exit code, or 128 and the number of
 /// the signal that ended it. Signals that would end this program are for the command to decide.
 ///
-/// Its environment is ours and `settings` ("NAME=value"), without what else begins with `prefix`.
+/// Its environment is ours with `settings` ("NAME=value") put in, without what else begins with
+/// `prefix`.
 /// Throws Problem when it can't be run.
 int run_command(const std::vector<std::string>& command, const std::vector<std::string>& settings,
                 std::string_view prefix);

@@ -3,8 +3,8 @@
 
 #include "conformance/cli/command.hpp"
 #include "conformance/cli/verbs.hpp"
-#include "conformance/daemons/store_service.hpp"
-#include "conformance/rig/host.hpp"
+#include "conformance/daemons/dropin_host.hpp"
+#include "conformance/daemons/store_host.hpp"
 #include "sim/toolstack/xl_devices.hpp"
 
 namespace ringside::conformance {
@@ -16,6 +16,7 @@ struct HostRequest {
   unsigned domains = 1;
   std::vector<std::string> vifs;  ///< as in xl.cfg, for each guest
   std::vector<std::string> disks;
+  std::string xenstored;  ///< a real one's program
   std::vector<std::string> command;
 };
 
@@ -40,26 +41,29 @@ struct Devices {
   std::vector<sim::VbdConfig> disks;
 };
 
+std::unique_ptr<DropinHost> start_host(const HostRequest& request) {
+  try {
+    return std::make_unique<DropinHost>(request.xenstored);
+  } catch (const NotInstalled& e) {
+    throw Problem(e.what());
+  }
+}
+
 Outcome run_host(const HostRequest& request) {
   require_chosen_xen();
   const Devices devices(request);
-  Host host({.threaded = true});
+  const std::unique_ptr<DropinHost> beside = start_host(request);
+  Host& host = beside->host();
   std::vector<sim::DomainId> guests;
   for (unsigned i = 1; i <= request.domains; ++i) {
     guests.push_back(host.toolstack().create_domain({.name = fmt::format("guest{}", i)}).id());
     devices.attach(host.toolstack(), guests.back());
   }
-  int code = 0;
-  {
-    const StoreService store(host.xenstored().server());
-    code = run_command(request.command,
-                       {"XENSTORED_PATH=" + store.socket(), "XENSTORED_RUNDIR=" + store.folder()},
-                       "XENSTORED_");
-  }
+  const int code = run_command(request.command, beside->settings(), "XENSTORED_");
   for (const sim::DomainId guest : guests) {
     if (host.machine().find(guest) != nullptr) host.toolstack().destroy_domain(guest);
   }
-  const auto findings = host.audit();
+  const auto findings = beside->audit();
   if (!findings.empty()) throw Problem(fmt::format("left behind: {}", fmt::join(findings, "; ")));
   throw ExitCode{code};
 }
@@ -71,7 +75,11 @@ Examples:
   ringside host --vif bridge=br0 --disk /dev/vg/guest,raw,xvda -- xenstore-ls
   ringside host -- sh -c 'xenstore-write /a 1; xenstore-read /a'
   ringside host -- /usr/lib/xen-4.17/bin/test-xenstore
+  ringside host --xenstored /usr/lib/xen-4.17/bin/xenstored -- xenstore-ls
   ringside host -- bash                                look around; XENSTORED_PATH is set
+
+Xen's programs find the simulated host through libraries that take the place of libxenctrl,
+libxenevtchn, libxengnttab and their like (LD_LIBRARY_PATH), and the store through its socket.
 
 Exit code: the command's, or 128 and the number of the signal that ended it.)";
 
@@ -92,6 +100,9 @@ void add_host(CLI::App& app, Action& action) {
       ->type_name("STRING")
       ->expected(1)
       ->take_all();
+  verb->add_option("--xenstored", request->xenstored,
+                   "A real store daemon instead of the embedded one")
+      ->type_name("PROGRAM");
   verb->add_option("--xen", options().xen, "Release of Xen: 3.4, 4.0 ... (default: the newest)");
   verb->add_option("COMMAND", request->command, "What to run, and its arguments, after --")
       ->required();

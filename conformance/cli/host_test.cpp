@@ -8,6 +8,7 @@
 
 namespace {
 
+constexpr const char* kXenstored = "/usr/lib/xen-4.17/bin/xenstored";
 constexpr const char* kXenTest = "/usr/lib/xen-4.17/bin/test-xenstore";
 
 using ringside::conformance::Ended;
@@ -88,6 +89,36 @@ TEST_F(HostTest, RealToolsWork) {
   EXPECT_TRUE(ended.text.starts_with("one\n")) << ended.text;
   EXPECT_TRUE(ended.says("(n0,r1)")) << ended.text;
   EXPECT_TRUE(ended.says("a\nb\n/t\n")) << ended.text;
+}
+
+TEST_F(HostTest, ARealXenstoredServesTheHost) {
+  if (access(kXenstored, X_OK) != 0) {
+    GTEST_SKIP() << kXenstored << " is not installed (package xen-utils-4.17)";
+  }
+  const std::string real = std::string("--xenstored ") + kXenstored + " --domains 2 ";
+  const Ended read =
+      run(real + "-- sh -ec 'xenstore-read /local/domain/2/name; xenstore-list /libxl'");
+  EXPECT_EQ(read.code, 0) << read.text;
+  EXPECT_EQ(read.text, "guest2\n1\n2\n");
+  EXPECT_EQ(run(real + "-- sh -c 'exit 7'").code, 7) << "and what it leaves is clean";
+}
+
+TEST_F(HostTest, XensOwnToolsSeeItsEventChannels) {
+  constexpr const char* kTool = "/usr/lib/xen-4.17/bin/lsevtchn";
+  if (access(kTool, X_OK) != 0) {
+    GTEST_SKIP() << kTool << " is not installed (package xen-utils-4.17)";
+  }
+  const Ended listed = run(std::string("-- ") + kTool + " 1");
+  EXPECT_EQ(listed.code, 0) << listed.text;
+  EXPECT_TRUE(listed.says("Interdomain (Connected) - Remote Domain 0")) << listed.text;
+  EXPECT_TRUE(listed.says("Interdomain (Waiting connection) - Remote Domain 0")) << listed.text;
+}
+
+TEST(HostCommandTest, AMissingXenstoredIsNamed) {
+  const Ended ended = run("--xenstored /no/such/daemon -- true");
+  EXPECT_EQ(ended.code, 4);
+  EXPECT_TRUE(ended.says("/no/such/daemon is not there")) << ended.text;
+  EXPECT_EQ(run("--xenstored /bin/true -- true").code, 4) << "it ends without a socket";
 }
 
 TEST_F(HostTest, XensOwnStoreTestPasses) {

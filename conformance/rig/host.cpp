@@ -16,14 +16,14 @@ Host::Host(const HostConfig& config)
     : world_(config.threaded ? sim::World::threaded(config.seed)
                              : sim::World::deterministic(config.seed)),
       machine_(std::make_unique<sim::Machine>(*world_, config.machine)),
-      xenstored_(std::make_unique<sim::Xenstored>(*machine_)),
-      toolstack_(std::make_unique<sim::Toolstack>(*machine_, *xenstored_)) {}
+      store_(config.store ? config.store(*machine_) : std::make_unique<sim::Xenstored>(*machine_)),
+      toolstack_(std::make_unique<sim::Toolstack>(*machine_, *store_)) {}
 
 Host::Host(Host& neighbour, const sim::MachineConfig& machine)
     : world_(neighbour.world_),
       machine_(std::make_unique<sim::Machine>(*neighbour.machine_, machine)),
-      xenstored_(std::make_unique<sim::Xenstored>(*machine_)),
-      toolstack_(std::make_unique<sim::Toolstack>(*machine_, *xenstored_)) {}
+      store_(std::make_unique<sim::Xenstored>(*machine_)),
+      toolstack_(std::make_unique<sim::Toolstack>(*machine_, *store_)) {}
 
 Host::~Host() = default;
 
@@ -42,7 +42,7 @@ void Host::pass(sim::Nanoseconds span) {
 
 std::vector<std::string> Host::audit() {
   toolstack_.reset();
-  xenstored_.reset();
+  store_.reset();
   return machine_->audit();
 }
 

@@ -32,6 +32,8 @@ struct HostConfig {
   uint64_t seed = options().seed;
   bool threaded = false;  ///< real threads and time instead of one seeded world
   sim::MachineConfig machine = machine_of_chosen_xen();
+  /// Makes another store daemon than the embedded one; with `threaded` only.
+  std::function<std::unique_ptr<sim::StoreDaemon>(sim::Machine&)> store = {};
 };
 
 /// A whole simulated Xen host: world, machine, xenstored and toolstack.
@@ -50,7 +52,8 @@ class Host {
 
   sim::World& world() { return *world_; }
   sim::Machine& machine() { return *machine_; }
-  sim::Xenstored& xenstored() { return *xenstored_; }
+  /// Precondition: the store is the embedded one.
+  sim::Xenstored& xenstored() { return dynamic_cast<sim::Xenstored&>(*store_); }
   sim::Toolstack& toolstack() { return *toolstack_; }
 
   /// Lets the world run until `done` holds; false when it does not within `budget` of world
@@ -70,7 +73,7 @@ class Host {
  private:
   std::shared_ptr<sim::World> world_;
   std::unique_ptr<sim::Machine> machine_;
-  std::unique_ptr<sim::Xenstored> xenstored_;
+  std::unique_ptr<sim::StoreDaemon> store_;
   std::unique_ptr<sim::Toolstack> toolstack_;
 };
 

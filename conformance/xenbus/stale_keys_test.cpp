@@ -12,7 +12,7 @@ namespace ringside::conformance {
 namespace {
 
 /// All nodes below `path`, relative to it.
-void collect(sim::xenstore::LocalClient& store, const std::string& path, const std::string& prefix,
+void collect(sim::xenstore::Client& store, const std::string& path, const std::string& prefix,
              std::set<std::string>& found) {
   for (const std::string& name : store.directory(path)) {
     found.insert(prefix + name);

@@ -16,7 +16,7 @@ extern "C" {
 #include "sim/libxen/xenstore_handle.hpp"
 #include "sim/xenstore/request.hpp"
 
-using ringside::sim::Xenstored;
+using ringside::sim::StoreDaemon;
 using ringside::sim::xenstore::strings_of;
 using ringside::sim::xenstore::WatchEvent;
 
@@ -78,7 +78,7 @@ char** copied_event(const WatchEvent& event) { return copied_strings({event.path
 extern "C" {
 
 xs_handle* xs_open(unsigned long flags) {
-  Xenstored* daemon = Xenstored::current();
+  StoreDaemon* daemon = StoreDaemon::current();
   if (daemon == nullptr) {
     errno = ENOENT;
     return nullptr;

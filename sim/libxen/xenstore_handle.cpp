@@ -9,7 +9,7 @@
 #include <utility>
 
 using ringside::sim::Actor;
-using ringside::sim::Xenstored;
+using ringside::sim::StoreDaemon;
 using ringside::sim::xenstore::WatchEvent;
 
 namespace {
@@ -22,7 +22,7 @@ bool concerns(std::string_view path, std::string_view base) {
 
 }  // namespace
 
-xs_handle::xs_handle(Xenstored& daemon, bool unwatch_filter)
+xs_handle::xs_handle(StoreDaemon& daemon, bool unwatch_filter)
     : client_(daemon.connect(Actor::current() != nullptr ? Actor::current()->place().domain : 0)),
       actor_(Actor::current()),
       unwatch_filter_(unwatch_filter) {

@@ -8,18 +8,17 @@
 #include <string>
 
 #include "sim/world/world.hpp"
-#include "sim/xenstore/local_client.hpp"
-#include "sim/xenstore/xenstored.hpp"
+#include "sim/xenstore/store_daemon.hpp"
 
 /// The handle of <xenstore.h>: a client in the process of the embedded server, acting for the
 /// domain of the actor that opened it (dom0 outside the actors).
 struct xs_handle {
-  explicit xs_handle(ringside::sim::Xenstored& daemon, bool unwatch_filter);
+  explicit xs_handle(ringside::sim::StoreDaemon& daemon, bool unwatch_filter);
   ~xs_handle();
   xs_handle(const xs_handle&) = delete;
   xs_handle& operator=(const xs_handle&) = delete;
 
-  ringside::sim::xenstore::LocalClient& client() { return *client_; }
+  ringside::sim::xenstore::Client& client() { return *client_; }
   /// Made at the first call; readable while events may wait. -1 with errno on failure.
   int file();
   std::optional<ringside::sim::xenstore::WatchEvent> next_event();
@@ -32,7 +31,7 @@ struct xs_handle {
   void wake();
   void raise_file();
 
-  std::unique_ptr<ringside::sim::xenstore::LocalClient> client_;
+  std::unique_ptr<ringside::sim::xenstore::Client> client_;
   ringside::sim::Actor* actor_;
   const bool unwatch_filter_;
   std::atomic<int> file_ = -1;

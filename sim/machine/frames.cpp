@@ -1,5 +1,6 @@
 #include "sim/machine/frames.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,11 +11,13 @@ namespace ringside::sim {
 
 FrameStore::FrameStore(uint32_t frames)
     : frames_(frames), state_(std::make_unique<FrameState[]>(frames)) {
-  file_ = memfd_create("ringside-frames", MFD_CLOEXEC);
+  file_ = memfd_create("ringside-frames", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   const size_t bytes = size_t{frames} * kPageSize;
   if (file_ < 0 || ftruncate(file_, static_cast<off_t>(bytes)) != 0) {
     throw std::system_error(errno, std::generic_category(), "cannot create the machine's memory");
   }
+  // Other processes get the file (sim/dropin/): none shall make it shorter under our feet.
+  fcntl(file_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
   if (base == MAP_FAILED) {
     throw std::system_error(errno, std::generic_category(), "cannot map the machine's memory");

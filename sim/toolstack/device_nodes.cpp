@@ -55,7 +55,8 @@ std::string home_path(uint16_t domid) { return "/local/domain/" + std::to_string
 std::string vm_path(uint16_t domid) { return "/vm/" + uuid(domid); }
 
 DeviceNodes vif_nodes(uint16_t guest, const VifConfig& config) {
-  DeviceNodes nodes = device(guest, config.backend_domid, "vif", "vif", config.handle);
+  const char* backend = config.type == "qnic" ? "qnic" : "vif";  // QEMU's or the kernel's
+  DeviceNodes nodes = device(guest, config.backend_domid, "vif", backend, config.handle);
   const std::string handle = std::to_string(config.handle);
   append(nodes.frontend, {{"state", kInitialising}, {"handle", handle}, {"mac", config.mac}});
   append(nodes.backend, {{"state", kInitialising},

@@ -9,7 +9,7 @@
 #include "sim/machine/profiles.hpp"
 #include "sim/toolstack/device_nodes.hpp"
 #include "sim/toolstack/domain_image.hpp"
-#include "sim/xenstore/xenstored.hpp"
+#include "sim/xenstore/store_daemon.hpp"
 
 namespace ringside::sim {
 
@@ -34,7 +34,7 @@ std::vector<std::string> owned(uint16_t owner) { return {"n" + std::to_string(ow
 /// Writes nodes within one transaction, and again when somebody interfered.
 class NodeWriter {
  public:
-  explicit NodeWriter(xenstore::LocalClient& store) : store_(store) {}
+  explicit NodeWriter(xenstore::Client& store) : store_(store) {}
 
   void directory(const std::string& path, const std::vector<std::string>& permissions) {
     require(store_.mkdir(path, transaction_), path);
@@ -63,11 +63,11 @@ class NodeWriter {
   }
 
  private:
-  xenstore::LocalClient& store_;
+  xenstore::Client& store_;
   uint32_t transaction_ = 0;
 };
 
-DevicePaths attach(xenstore::LocalClient& store, const DeviceNodes& nodes) {
+DevicePaths attach(xenstore::Client& store, const DeviceNodes& nodes) {
   NodeWriter writer(store);
   writer.transact([&] {
     writer.directory(nodes.library, owned(0));
@@ -83,7 +83,7 @@ DevicePaths attach(xenstore::LocalClient& store, const DeviceNodes& nodes) {
 
 }  // namespace
 
-Toolstack::Toolstack(Machine& machine, Xenstored& xenstored)
+Toolstack::Toolstack(Machine& machine, StoreDaemon& xenstored)
     : machine_(machine), xenstored_(xenstored), store_(xenstored.connect(0)) {}
 
 Toolstack::~Toolstack() {

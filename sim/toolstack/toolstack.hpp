@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "sim/toolstack/platform_device.hpp"
-#include "sim/xenstore/local_client.hpp"
+#include "sim/xenstore/client.hpp"
 
 namespace ringside::sim {
 
 class Domain;
 class DomainImage;
 class Machine;
-class Xenstored;
+class StoreDaemon;
 struct DomainChannels;
 
 struct GuestConfig {
@@ -33,7 +33,7 @@ struct VifConfig {
   uint16_t backend_domid = 0;
   std::string bridge = "xenbr0";
   std::string script = "/etc/xen/scripts/vif-bridge";
-  std::string type = "vif";
+  std::string type = "vif";  ///< "qnic": QEMU is the back end
 };
 
 struct VbdConfig {
@@ -57,7 +57,7 @@ struct DevicePaths {
 /// Makes domains and their devices the way xl does: the same nodes, values and permissions.
 class Toolstack {
  public:
-  Toolstack(Machine& machine, Xenstored& xenstored);
+  Toolstack(Machine& machine, StoreDaemon& xenstored);
   ~Toolstack();
 
   /// A domain with store and console pages and ports, its nodes, introduced.
@@ -106,7 +106,7 @@ class Toolstack {
   /// Throws std::runtime_error when the store refuses.
   void write(std::string_view path, std::string_view value);
   void remove(std::string_view path);
-  xenstore::LocalClient& store() { return *store_; }
+  xenstore::Client& store() { return *store_; }
 
  private:
   /// What a domain was made of.
@@ -125,8 +125,8 @@ class Toolstack {
   void write_domain_nodes(uint16_t domid, const GuestConfig& config, const DomainChannels& made);
 
   Machine& machine_;
-  Xenstored& xenstored_;
-  std::unique_ptr<xenstore::LocalClient> store_;
+  StoreDaemon& xenstored_;
+  std::unique_ptr<xenstore::Client> store_;
   std::map<uint16_t, std::unique_ptr<PlatformDevice>> platform_devices_;
   std::map<uint16_t, Blueprint> blueprints_;
   std::map<uint16_t, Domain*> restored_from_;  ///< by the new domain, until it goes on

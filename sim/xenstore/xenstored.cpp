@@ -1,6 +1,5 @@
 #include "sim/xenstore/xenstored.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <mutex>
@@ -15,21 +14,6 @@
 namespace ringside::sim {
 
 using xenstore::RingConnection;
-
-namespace {
-
-/// The daemons of this process, oldest first.
-struct Directory {
-  std::mutex mutex;
-  std::vector<Xenstored*> daemons;
-};
-
-Directory& directory() {
-  static Directory instance;
-  return instance;
-}
-
-}  // namespace
 
 /// All rings in service; their lock comes before the server's.
 struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
@@ -186,34 +170,17 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
 };
 
 Xenstored::Xenstored(Machine& machine, xenstore::Quotas quotas, xenstore::Features features)
-    : machine_(machine), server_(quotas, &machine.trace(), features) {
+    : StoreDaemon(machine), server_(quotas, &machine.trace(), features) {
   rings_ = std::make_unique<Rings>(*this);
   server_.set_domain_control(rings_.get());
   actor_ = &machine.world().spawn("xenstored", [this] { run(); }, {.host = machine.host()});
-  Directory& all = directory();
-  const std::lock_guard lock(all.mutex);
-  all.daemons.push_back(this);
+  enlist();
 }
 
 Xenstored::~Xenstored() {
-  {
-    Directory& all = directory();
-    const std::lock_guard lock(all.mutex);
-    std::erase(all.daemons, this);
-  }
+  delist();
   server_.set_domain_control(nullptr);
   machine_.world().stop(*actor_.exchange(nullptr));
-}
-
-Xenstored* Xenstored::current() {
-  const Machine* machine = Actor::current() == nullptr ? nullptr : Machine::current();
-  Directory& all = directory();
-  const std::lock_guard lock(all.mutex);
-  const auto serves = [&](Xenstored* daemon) {
-    return machine == nullptr || &daemon->machine_ == machine;
-  };
-  const auto found = std::find_if(all.daemons.rbegin(), all.daemons.rend(), serves);
-  return found == all.daemons.rend() ? nullptr : *found;
 }
 
 bool Xenstored::introduce(Domain& domain) {
@@ -232,7 +199,7 @@ void Xenstored::release(uint16_t domid) {
 
 bool Xenstored::reset_connection(uint16_t domid) { return rings_->reset(domid); }
 
-std::unique_ptr<xenstore::LocalClient> Xenstored::connect(uint16_t domid) {
+std::unique_ptr<xenstore::Client> Xenstored::connect(uint16_t domid) {
   return std::make_unique<xenstore::LocalClient>(server_, domid);
 }
 

@@ -1,0 +1,36 @@
+// libxendevicemodel.so.1: can be opened, which is all that QEMU's back ends do with it.
+#include "sim/dropin/libs/channel.hpp"
+
+namespace {
+
+/// Stands for a handle: there is nothing to keep.
+char opened;
+
+}  // namespace
+
+RINGSIDE_EXPORT void* xendevicemodel_open(void*, unsigned) { return &opened; }
+RINGSIDE_EXPORT int xendevicemodel_close(void*) { return 0; }
+RINGSIDE_UNSUPPORTED(xendevicemodel_create_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_destroy_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_get_ioreq_server_info)
+RINGSIDE_UNSUPPORTED(xendevicemodel_inject_event)
+RINGSIDE_UNSUPPORTED(xendevicemodel_inject_msi)
+RINGSIDE_UNSUPPORTED(xendevicemodel_map_io_range_to_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_map_mem_type_to_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_map_pcidev_to_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_modified_memory)
+RINGSIDE_UNSUPPORTED(xendevicemodel_modified_memory_bulk)
+RINGSIDE_UNSUPPORTED(xendevicemodel_nr_vcpus)
+RINGSIDE_UNSUPPORTED(xendevicemodel_pin_memory_cacheattr)
+RINGSIDE_UNSUPPORTED(xendevicemodel_relocate_memory)
+RINGSIDE_UNSUPPORTED(xendevicemodel_restrict)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_ioreq_server_state)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_irq_level)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_isa_irq_level)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_mem_type)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_pci_intx_level)
+RINGSIDE_UNSUPPORTED(xendevicemodel_set_pci_link_route)
+RINGSIDE_UNSUPPORTED(xendevicemodel_shutdown)
+RINGSIDE_UNSUPPORTED(xendevicemodel_track_dirty_vram)
+RINGSIDE_UNSUPPORTED(xendevicemodel_unmap_io_range_from_ioreq_server)
+RINGSIDE_UNSUPPORTED(xendevicemodel_unmap_pcidev_from_ioreq_server)
