@@ -39,15 +39,20 @@ endif()
 if(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   include(${CMAKE_CURRENT_LIST_DIR}/windows.cmake)
 endif()
-# ringside_test_code(TARGET...): of code that only asks questions. Under a sanitizer the time goes
-# into compiling it, not into running it; what is to be judged is what it asks.
+# ringside_test_code(TARGET...): of code that only asks questions: programs of tests, and under a
+# sanitizer what they stand on. The time goes into compiling it, not into running it; what is to be
+# judged is what it asks.
 function(ringside_test_code)
-  if(RINGSIDE_SANITIZE)
-    foreach(target ${ARGN})
-      target_compile_options(${target} PRIVATE -O0 -fno-sanitize=undefined)
+  foreach(target ${ARGN})
+    get_target_property(type ${target} TYPE)
+    if(RINGSIDE_SANITIZE OR type STREQUAL "EXECUTABLE")
+      target_compile_options(${target} PRIVATE -O0)
+    endif()
+    if(RINGSIDE_SANITIZE)
+      target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
       target_compile_definitions(${target} PRIVATE RINGSIDE_SANITIZED)
-    endforeach()
-  endif()
+    endif()
+  endforeach()
 endfunction()
 add_custom_target(fuzzers)
 if(RINGSIDE_FUZZ)
