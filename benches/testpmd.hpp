@@ -30,7 +30,7 @@ class Testpmd {
   Testpmd(const Testpmd&) = delete;
   Testpmd& operator=(const Testpmd&) = delete;
 
-  /// Forwards for `seconds`. Nanoseconds of CPU time a packet.
+  /// Forwards for `seconds` of its CPU time. Nanoseconds of it a packet.
   double measure(double seconds);
 
  private:
