@@ -165,7 +165,6 @@ python3 - <<'end'
 import os, random, socket, struct
 def connect():
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(20)
     s.connect(os.environ["RINGSIDE_NBD_SOCKET"])
     assert s.recv(18, socket.MSG_WAITALL)[:16] == b"NBDMAGICIHAVEOPT"
     return s
