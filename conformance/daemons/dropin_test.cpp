@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <string>
 #include <system_error>
 
 #include "conformance/blkif/accounting.hpp"
@@ -17,6 +20,7 @@
 #include "conformance/replay/blk_replay.hpp"
 #include "conformance/rig/vbd_device.hpp"
 #include "conformance/rig/vif_device.hpp"
+#include "protocols/xenbus/interfaces/console.hpp"
 #include "sim/xenstore/remote_store.hpp"
 
 namespace ringside::conformance {
@@ -102,6 +106,43 @@ TEST_F(DropinTest, AKilledXenstoredLeavesNothingMappedAndTheHostUp) {
   EXPECT_EQ(domain.grants().use_count(GNTTAB_RESERVED_XENSTORE), 0u);
   EXPECT_THROW(host().toolstack().write("/a", "1"), std::system_error);
   machine().destroy_domain(domain.id());
+}
+
+// CONSOLE-002, with the daemon of a real dom0 at the other end.
+TEST_F(DropinTest, CONSOLE_002_XenconsoledCarriesTextBothWays) {
+  constexpr const char* kXenconsoled = "/usr/lib/xen-4.17/bin/xenconsoled";
+  if (access(kXenconsoled, X_OK) != 0) GTEST_SKIP() << kXenconsoled << " is not there";
+  guest_ = std::make_unique<DriverGuest>(host());
+  const auto daemon = beside_->start(
+      "xenconsoled",
+      {kXenconsoled, "-i", "--log=none", "--pid-file=" + beside_->folder() + "/console.pid"});
+  const std::string node = "/local/domain/" + std::to_string(guest_->domid()) + "/console/tty";
+  std::string name;
+  host().require("the guest's terminal", [&] {
+    name = host().toolstack().read(node).value_or("");
+    return !name.empty();
+  });
+  const int terminal = open(name.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(terminal, 0) << name;
+  guest_->run([&] { EXPECT_EQ(*guest_->bus().console().write("from the guest\r\n"), 16u); });
+  std::array<char, 64> bytes;
+  std::string seen;
+  host().require("the guest's text", [&] {
+    const ssize_t count = ::read(terminal, bytes.data(), bytes.size());
+    if (count > 0) seen.append(bytes.data(), static_cast<size_t>(count));
+    return seen.find("from the guest") != std::string::npos;
+  });
+  EXPECT_EQ(::write(terminal, "to it\r", 6), 6);
+  std::string heard;
+  for (int turns = 0; heard.size() < 6 && turns < kMostTurns; ++turns) {
+    host().pass(platform::kMillisecond);
+    guest_->run([&] {
+      const auto count = guest_->bus().console().read(std::as_writable_bytes(std::span(bytes)));
+      heard.append(bytes.data(), count.value_or(0));
+    });
+  }
+  EXPECT_EQ(heard, "to it\r");
+  close(terminal);
 }
 
 TEST_F(DropinTest, QdiskNegotiatesAndKeepsWhatItIsGiven) {

@@ -211,7 +211,8 @@ int64_t EventChannels::unmask(Port port) {
 }
 
 int64_t EventChannels::status(evtchn_status_t& status) const {
-  if (!valid(status.port)) return error(XEN_EINVAL);
+  // Port 0 is never used, but it can be asked about.
+  if (status.port != 0 && !valid(status.port)) return error(XEN_EINVAL);
   const Binding binding = channels_[status.port].binding.load();
   status.vcpu = binding.vcpu;
   switch (binding.state) {

@@ -217,6 +217,9 @@ TEST_F(MachineTest, AClosedEndLeavesTheOtherUnbound) {
   EXPECT_EQ(guest_.events().status(status), 0);
   EXPECT_EQ(status.status, EVTCHNSTAT_unbound);
   EXPECT_EQ(guest_.events().send(theirs), 0);
+  status.port = 0;
+  EXPECT_EQ(guest_.events().status(status), 0);
+  EXPECT_EQ(status.status, EVTCHNSTAT_closed) << "which is how lsevtchn begins";
 }
 
 TEST_F(MachineTest, PortsRunOut) {
