@@ -108,6 +108,21 @@ TEST_F(BlkifResponseTest, BLKIF_IO_017_ADiscardThatIsNotSupportedIsNotTriedAgain
   expect_settled();
 }
 
+TEST_F(BlkifResponseTest, BLKIF_IO_017_DiscardsThatWaitWhenItTurnsOutAreNotTriedEither) {
+  connect();
+  std::vector<TestRequest*> discards;
+  for (uint32_t i = 0; i < queue_->ring_size() + 2; ++i) {
+    TestRequest& discard = make(Operation::kDiscard, 0);
+    discard.request.sectors = 64;
+    discards.push_back(&submitted(discard));
+  }
+  answer(*take(), BLKIF_RSP_EOPNOTSUPP);
+  EXPECT_EQ(client_.completions(), 3u);
+  for (const TestRequest* waiting : {discards[0], discards[32], discards[33]}) {
+    EXPECT_EQ(client_.status(waiting->request.cookie), Status::kNotSupported);
+  }
+}
+
 // BLKIF-IO-018: whole extents only; the secure flag for who has it.
 TEST_F(BlkifResponseTest, BLKIF_IO_018_DiscardsCoverWholeExtentsAlone) {
   disk_.discard = {.supported = true, .secure = false, .granularity = 8192, .alignment = 512};

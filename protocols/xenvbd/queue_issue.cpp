@@ -140,6 +140,11 @@ bool Queue::issue_flush(Request& request) {
 }
 
 bool Queue::issue_discard(Request& request) {
+  if (!disk_.discard.supported) {
+    // BLKIF-IO-017: it turned out while this one waited.
+    request.status_ = Status::kNotSupported;
+    return true;
+  }
   const Range range = whole_extents(request.sector, request.sectors, disk_.discard);
   if (range.count == 0) return true;
   const std::optional<uint32_t> index = take_slot(request, BLKIF_OP_DISCARD);
