@@ -172,7 +172,9 @@ TEST_F(DropinTest, QdiskNegotiatesAndKeepsWhatItIsGiven) {
     }
     guest_->run([&] {
       EXPECT_EQ(client.status(test->request.cookie), Status::kOk);
-      if (operation == xenvbd::Operation::kRead) EXPECT_EQ(test->bytes(), bytes);
+      if (operation == xenvbd::Operation::kRead) {
+        EXPECT_EQ(test->bytes(), bytes);
+      }
       test.reset();
     });
   }
