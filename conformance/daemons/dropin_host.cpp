@@ -46,9 +46,10 @@ std::vector<std::string> DropinHost::settings() const {
           "XENSTORED_PATH=" + (service_ ? service_->socket() : socket())};
 }
 
-std::unique_ptr<Process> DropinHost::start(const std::string& name,
-                                           const std::vector<std::string>& command) {
-  return std::make_unique<Process>(command, settings(), fmt::format("{}/{}.log", folder(), name));
+std::unique_ptr<ChildProcess> DropinHost::start(const std::string& name,
+                                                const std::vector<std::string>& command) {
+  return std::make_unique<ChildProcess>(command, settings(),
+                                        fmt::format("{}/{}.log", folder(), name));
 }
 
 std::unique_ptr<sim::StoreDaemon> DropinHost::start_xenstored(const std::string& program,

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "conformance/daemons/process.hpp"
+#include "conformance/daemons/child_process.hpp"
 #include "conformance/daemons/store_service.hpp"
 #include "conformance/rig/host.hpp"
 #include "sim/dropin/server.hpp"
@@ -31,9 +31,10 @@ class DropinHost {
   /// What a program's environment needs: where the libraries, the host and the store are.
   std::vector<std::string> settings() const;
   /// A program on this host; its output goes to `name`.log in the folder.
-  std::unique_ptr<Process> start(const std::string& name, const std::vector<std::string>& command);
+  std::unique_ptr<ChildProcess> start(const std::string& name,
+                                      const std::vector<std::string>& command);
   /// nullptr with the embedded store.
-  Process* xenstored() { return xenstored_.get(); }
+  ChildProcess* xenstored() { return xenstored_.get(); }
 
   /// Ends the store daemon and all connections, and then as Host::audit().
   std::vector<std::string> audit();
@@ -48,7 +49,7 @@ class DropinHost {
   std::unique_ptr<Host> host_;
   std::unique_ptr<sim::dropin::Server> server_;
   std::unique_ptr<StoreService> service_;  // of the embedded store
-  std::unique_ptr<Process> xenstored_;
+  std::unique_ptr<ChildProcess> xenstored_;
 };
 
 /// Where the drop-in libraries lie: beside this program.

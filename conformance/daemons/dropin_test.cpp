@@ -79,7 +79,7 @@ class DropinTest : public testing::Test {
 
   std::unique_ptr<DropinHost> beside_;
   std::unique_ptr<DriverGuest> guest_;
-  std::unique_ptr<Process> qemu_;
+  std::unique_ptr<ChildProcess> qemu_;
 };
 
 TEST_F(DropinTest, XenstoredLearnsOfDeadDomains) {

@@ -6,8 +6,8 @@
 
 namespace ringside::conformance {
 
-std::unique_ptr<Process> start_qemu(DropinHost& host, uint16_t domid,
-                                    const std::vector<std::string>& arguments) {
+std::unique_ptr<ChildProcess> start_qemu(DropinHost& host, uint16_t domid,
+                                         const std::vector<std::string>& arguments) {
   if (access(kQemu, X_OK) != 0) {
     throw NotInstalled(std::string(kQemu) + " is not there (package qemu-system-xen)");
   }

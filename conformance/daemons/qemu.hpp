@@ -17,7 +17,7 @@ inline constexpr std::string_view kQemuQdisk = "qemu-qdisk";
 
 /// Starts an unmodified QEMU that serves all back ends of `domid` of the types it knows (qdisk,
 /// qnic, ...), those attached later too. `arguments` are for QEMU besides. Throws NotInstalled.
-std::unique_ptr<Process> start_qemu(DropinHost& host, uint16_t domid,
-                                    const std::vector<std::string>& arguments = {});
+std::unique_ptr<ChildProcess> start_qemu(DropinHost& host, uint16_t domid,
+                                         const std::vector<std::string>& arguments = {});
 
 }  // namespace ringside::conformance

@@ -21,6 +21,7 @@ class NetifQueuesTest : public VifFixture {
         *backends::find_netback_profile("linux"));
     attach();
     ASSERT_TRUE(device_->connect());
+    if (guest_->bus().events().cpus() < kQueues) GTEST_SKIP() << "this Xen has events for one CPU";
     ASSERT_EQ(vif().queue_count(), kQueues);
   }
   void stop_backend() override { netback_.reset(); }

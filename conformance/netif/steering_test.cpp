@@ -27,7 +27,9 @@ class SteeringTest : public VifFixture, public testing::WithParamInterface<std::
   void stop_backend() override { netback_.reset(); }
   void connect() {
     ASSERT_TRUE(device_->connect());
-    ASSERT_EQ(vif().queue_count(), std::min(kCpus, std::max(1u, profile_.max_queues)));
+    // An old Xen has events for the first CPU alone.
+    const unsigned mine = std::min(kCpus, guest_->bus().events().cpus());
+    ASSERT_EQ(vif().queue_count(), std::min(mine, std::max(1u, profile_.max_queues)));
   }
   void configure(const HashConfig& config) {
     guest_->run([&] { EXPECT_EQ(vif().configure_hash(config), Status::kOk); });

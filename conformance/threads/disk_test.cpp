@@ -42,6 +42,7 @@ class ThreadedQueuesTest : public ::testing::Test, protected xenvbd::Client {
     });
     device_.emplace(*guest_, static_cast<xenvbd::Client&>(*this));
     ASSERT_TRUE(device_->connect());
+    if (guest_->bus().events().cpus() < kCpus) GTEST_SKIP() << "this Xen has events for one CPU";
     ASSERT_EQ(vbd().queue_count(), kCpus);
   }
   void TearDown() override {

@@ -1,4 +1,4 @@
-#include "conformance/daemons/process.hpp"
+#include "conformance/daemons/child_process.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -36,8 +36,8 @@ std::vector<std::string> environment_with(const std::vector<std::string>& settin
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& command, const std::vector<std::string>& settings,
-                 const std::string& log)
+ChildProcess::ChildProcess(const std::vector<std::string>& command,
+                           const std::vector<std::string>& settings, const std::string& log)
     : log_(log) {
   const std::vector<std::string> environment = environment_with(settings);
   const std::vector<char*> argv = pointers(command);
@@ -56,21 +56,21 @@ Process::Process(const std::vector<std::string>& command, const std::vector<std:
   _exit(127);
 }
 
-Process::~Process() { kill(); }
+ChildProcess::~ChildProcess() { kill(); }
 
-bool Process::running() {
+bool ChildProcess::running() {
   if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
   return pid_ > 0;
 }
 
-void Process::kill() {
+void ChildProcess::kill() {
   if (!running()) return;
   ::kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
 
-std::string Process::output() const {
+std::string ChildProcess::output() const {
   std::ifstream file(log_);
   return {std::istreambuf_iterator<char>(file), {}};
 }

@@ -8,16 +8,16 @@
 namespace ringside::conformance {
 
 /// A program in a process of its own that goes down with this object, and with this process.
-class Process {
+class ChildProcess {
  public:
   /// Starts `command`; its environment is ours with `settings` ("NAME=value") put in, its output
   /// goes to the file `log`. Throws RigError when there can be no process.
-  Process(const std::vector<std::string>& command, const std::vector<std::string>& settings,
-          const std::string& log);
+  ChildProcess(const std::vector<std::string>& command, const std::vector<std::string>& settings,
+               const std::string& log);
   /// Kills it.
-  ~Process();
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
 
   bool running();
   /// As with kill -9; waits until it is gone.
