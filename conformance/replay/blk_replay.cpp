@@ -87,7 +87,7 @@ class Cable {
   sim::VbdConfig vbd_config_;
   std::unique_ptr<BlkbackActor> blkback_;
   std::unique_ptr<DriverGuest> guest_;
-  std::unique_ptr<Process> qemu_;
+  std::unique_ptr<ChildProcess> qemu_;
   std::unique_ptr<VbdDevice> vbd_;
 };
 

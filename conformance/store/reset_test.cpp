@@ -4,6 +4,8 @@
 
 #include "conformance/rig/driver_guest.hpp"
 #include "conformance/store/played_store.hpp"
+#include "protocols/xenbus/store_client.hpp"
+#include "protocols/xenbus/suspend_agent.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -98,6 +100,21 @@ TEST_F(StoreResetTest, STORE_036_WhatIsUnderWayIsAskedAgainOrEndsWithAgain) {
   unwatch();
 }
 
+TEST_F(StoreResetTest, CONTROL_008_ASuspendIsNotForgottenWhereverTheConnectionEnds) {
+  platform::Box<xenbus::SuspendAgent> agent;
+  guest_.run([&] { agent = *xenbus::SuspendAgent::create(guest_.services()); });
+  for (sim::Nanoseconds at = 0; at < 60'000; at += 1'000) {
+    host_.toolstack().request(guest_.domid(), "suspend");
+    host_.pass(at);
+    (void)reset();
+    host_.require("the guest to suspend",
+                  [&] { return guest_.domain().shutdown_reason() == SHUTDOWN_suspend; });
+    host_.toolstack().cancel_suspend(guest_.domid());
+    host_.require("the guest to go on", [&] { return !guest_.bus().suspend().busy(); });
+  }
+  guest_.run([&] { agent = {}; });
+}
+
 /// The same of a xenstored that means no good.
 class GivenUpStoreTest : public PlayedStore {
  protected:
@@ -116,17 +133,18 @@ class GivenUpStoreTest : public PlayedStore {
   int reopened_ = 0;
 };
 
-TEST_F(GivenUpStoreTest, STORE_036_WhoAnswersNothingBetweenTwoErrorsIsLeftAlone) {
+TEST_F(GivenUpStoreTest, STORE_036_WhoNeverAnswersIsLeftAloneAfterSomeErrors) {
   page_->server_features = XENSTORE_SERVER_FEATURE_ERROR | XENSTORE_SERVER_FEATURE_RECONNECTION;
   ASSERT_EQ(start(), Status::kOk);
   run([&] { EXPECT_TRUE(store().read(kNoTransaction, "key")); });
   give_up_and_reopen();
   EXPECT_EQ(reopened_, 1);
   run([&] { EXPECT_TRUE(store().read(kNoTransaction, "key")); });
+  constexpr int kMost = xenbus::StoreClient::kMostRestarts;
+  for (int i = 0; i < kMost; ++i) give_up_and_reopen();
+  EXPECT_EQ(reopened_, 1 + kMost);
   give_up_and_reopen();
-  EXPECT_EQ(reopened_, 2);
-  give_up_and_reopen();
-  EXPECT_EQ(reopened_, 2) << "it was not asked again";
+  EXPECT_EQ(reopened_, 1 + kMost) << "it was not asked again";
   run([&] { EXPECT_EQ(store().read(kNoTransaction, "key").status(), Status::kClosed); });
 }
 

@@ -99,7 +99,7 @@ Status StoreClient::reconnect() {
   ring_ = StoreRing(page_);
   open_ = true;
   disconnected_ = restarting_ = false;
-  may_restart_ = true;
+  restarts_left_ = kMostRestarts;
   return Status::kOk;
 }
 
@@ -223,13 +223,13 @@ bool StoreClient::pump() {
 
 bool StoreClient::start_over() {
   // STORE-036: who answers nothing between two errors would keep this going for ever.
-  if (!ring_.can_reconnect() || !may_restart_) {
+  if (!ring_.can_reconnect() || restarts_left_ == 0) {
     die(Status::kClosed);
     return false;
   }
   platform_.log(platform::LogLevel::kWarning, "xenstored gave up the connection; opening another");
   drop_connection();
-  may_restart_ = false;
+  --restarts_left_;
   restarting_ = true;
   ring_.request_reconnect();
   return true;
@@ -286,7 +286,7 @@ void StoreClient::reply_arrived() {
                     (failed || header.type == request->header.type) &&
                     request->sent == request->bytes.size();
   if (!fits) return protocol_broken();
-  may_restart_ = true;
+  restarts_left_ = kMostRestarts;
   if (failed) return complete(*request, status_of_error(incoming_.payload()));
   // STORE-035: what was done must not be reported as not done for want of memory.
   if (only_acknowledges(header.type)) return complete(*request, Status::kOk);

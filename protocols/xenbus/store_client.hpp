@@ -20,13 +20,14 @@ namespace ringside::xenbus {
 /// Any number of callers may wait at once; replies are matched by their request id and may
 /// come in any order. What breaks the wire protocol kills the connection: every waiter gets
 /// kPeerViolation, every later call kClosed. When xenstored itself gives up the connection, it
-/// is opened anew, as after resume(); where it can't be, or nothing was answered since the last
-/// time, every call ends with kClosed.
+/// is opened anew, as after resume(); where it can't be, or kMostRestarts times with no answer in
+/// between, every call ends with kClosed.
 /// Source: xenstore.txt, xenstore-ring.txt, xs_wire.h. [STORE-001..025]
 class StoreClient final : public Store {
  public:
   /// Requests that may be under way at once; one more answers kBusy.
   static constexpr unsigned kMaxRequests = 256;
+  static constexpr unsigned kMostRestarts = 16;
   /// A directory whose listing is longer answers kTooLarge.
   static constexpr size_t kMaxListing = 256 * 1024;
 
@@ -108,7 +109,7 @@ class StoreClient final : public Store {
   bool open_ = false;
   bool disconnected_ = false;   ///< between disconnect() and resume()
   bool restarting_ = false;     ///< xenstored has been asked to start afresh
-  bool may_restart_ = false;    ///< something was answered since the last time
+  unsigned restarts_left_ = 0;  ///< without an answer in between
   bool watches_stale_ = false;  ///< some are of an earlier connection
   uint32_t connection_ = 0;     ///< counts them; transactions and watches carry it
   StoreMessage incoming_;

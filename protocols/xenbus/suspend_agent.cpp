@@ -66,13 +66,19 @@ void SuspendAgent::run() {
 
 Status SuspendAgent::take_request() {
   Status status = Status::kAgain;
+  Transaction undecided;
   for (unsigned tries = 0; tries < kMaxCommitTries && status == Status::kAgain; ++tries) {
     const auto transaction = services_.store.begin();
     if (!transaction) return transaction.status();
     status = take_request(*transaction);
     if (ok(status)) {
       status = services_.store.commit(*transaction);
+      undecided = *transaction;
     } else {
+      // CONTROL-008: the answer to an acknowledgement went with its connection; that it was
+      // carried out shows.
+      const bool lost = undecided.id != 0 && undecided.connection != transaction->connection;
+      if (lost && status == Status::kNotFound) status = Status::kOk;
       services_.store.abort(*transaction);
     }
   }
