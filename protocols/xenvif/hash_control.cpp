@@ -27,6 +27,9 @@ Status tell_mapping(ControlRing& control, const HashConfig& config, unsigned que
 }
 
 Status tell_toeplitz(ControlRing& control, const HashConfig& config, unsigned queues) {
+  // NETIF-CTL-033: what is hashed before the key is there has a hash of its own.
+  if (const Status status = tell_key(control, config); !ok(status)) return status;
+  if (const Status status = tell_mapping(control, config, queues); !ok(status)) return status;
   auto answer =
       control.call(XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ);
   if (!answer) return answer.status();
@@ -35,10 +38,7 @@ Status tell_toeplitz(ControlRing& control, const HashConfig& config, unsigned qu
   if (!supported) return supported.status();
   const HashTypes types = config.types & *supported;
   if (types == 0) return Status::kNotSupported;
-  answer = control.call(XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, types);
-  if (!answer) return answer.status();
-  if (const Status status = tell_key(control, config); !ok(status)) return status;
-  return tell_mapping(control, config, queues);
+  return control.call(XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, types).status();
 }
 
 }  // namespace

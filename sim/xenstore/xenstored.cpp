@@ -62,6 +62,8 @@ struct Xenstored::Rings final : xenstore::DomainControl, EventSink {
     Ring ring{*page, static_cast<Port>(local),
               std::make_unique<RingConnection>(daemon_.server_, domain, address)};
     daemon_.server_.on_output(*ring.connection->connection(), [this] { raise(0); });
+    // Whoever had the port before may have left it masked.
+    dom0.events().unmask(ring.port);
     dom0.events().route(ring.port, this);
     rings_.emplace(domain, std::move(ring));
     raise(0);
