@@ -120,16 +120,16 @@ TEST_F(ControlTest, NETIF_CTL_013_WithoutTheFeatureThereIsNoControlRing) {
   EXPECT_FALSE(vif().backend_hashes());
 }
 
-TEST_F(ControlTest, NETIF_CTL_032_AlgorithmTypesKeyAndTableInTheirOrder) {
+TEST_F(ControlTest, NETIF_CTL_032_KeyAndTableThenAlgorithmAndTypes) {
   willing();
   connect_with_control();
   configure(config());
   EXPECT_EQ(types(),
             (std::vector<uint16_t>{
+                XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, XEN_NETIF_CTRL_TYPE_GET_HASH_MAPPING_SIZE,
+                XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING,
                 XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS,
-                XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY,
-                XEN_NETIF_CTRL_TYPE_GET_HASH_MAPPING_SIZE,
-                XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING}));
+                XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS}));
   EXPECT_TRUE(vif().backend_hashes());
   const HashConfig wanted = config();
   EXPECT_EQ(key_, Bytes(wanted.key.begin(), wanted.key.end()));
@@ -141,7 +141,8 @@ TEST_F(ControlTest, NETIF_CTL_032_OnlyWhatTheBackEndHasIsAskedFor) {
   answers_[XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS] = {0, 0x3};
   connect_with_control();
   configure(config());
-  EXPECT_EQ(asked_[2].data[0], 0x3u);
+  EXPECT_EQ(asked_.back().type, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS);
+  EXPECT_EQ(asked_.back().data[0], 0x3u);
 }
 
 TEST_F(ControlTest, NETIF_CTL_034_ATableThatDoesNotFitIsLeftOut) {
@@ -149,8 +150,9 @@ TEST_F(ControlTest, NETIF_CTL_034_ATableThatDoesNotFitIsLeftOut) {
   answers_[XEN_NETIF_CTRL_TYPE_GET_HASH_MAPPING_SIZE] = {0, 4};
   connect_with_control();
   configure(config());
-  EXPECT_EQ(asked_.back().type, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE);
-  EXPECT_EQ(asked_.back().data[0], 0u);
+  EXPECT_EQ(asked_[2].type, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE);
+  EXPECT_EQ(asked_[2].data[0], 0u);
+  EXPECT_EQ(asked_[3].type, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM) << "and no table";
   EXPECT_TRUE(vif().backend_hashes());
 }
 
@@ -190,7 +192,7 @@ TEST_F(ControlTest, NETIF_CTL_037_PagesThatStayGrantedAreOfferedOnce) {
     EXPECT_EQ(read(entry.ref, 0, 4096).size(), 4096u);
   }
   configure(config());
-  EXPECT_EQ(types().front(), XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM);
+  EXPECT_EQ(types().front(), XEN_NETIF_CTRL_TYPE_SET_HASH_KEY);
 }
 
 TEST_F(ControlTest, NETIF_CTL_033_ASilentBackEndKeepsTheParametersAndNoMoreIsAsked) {

@@ -326,6 +326,7 @@ TEST_F(XennetReceiveTest, XENNET_015_PacketsCarryTheirHashAndGoWhereTheTableSays
                      .padding = 0,
                      .key_offset = sizeof(xennet::ReceiveHashParameters)};
   EXPECT_EQ(set(Oid::kGenReceiveHash, hash), NdisStatus::kSuccess);
+  settle();  // the back end steers as it was told before
   got = receive(published_frame());
   EXPECT_EQ(got.hash_value, 0x51ccc178u);
   EXPECT_EQ(got.cpu, 0u);

@@ -181,6 +181,7 @@ class XennetQueuesTest : public AdapterFixture {
   void SetUp() override {
     build("linux", {{"FrontendMaxQueues", 2}});
     run_adapter();
+    if (guest_->bus().events().cpus() < 2) GTEST_SKIP() << "this Xen has events for one CPU";
   }
 };
 
