@@ -59,7 +59,7 @@ class XennetOidTest : public testing::Test, protected xennet::Oids::Host {
   template <typename T>
   NdisStatus set(Oid oid, const T& value, size_t length = sizeof(T)) {
     std::vector<std::byte> bytes(length);
-    std::memcpy(bytes.data(), &value, std::min(length, sizeof(T)));
+    if (length > 0) std::memcpy(bytes.data(), &value, std::min(length, sizeof(T)));
     return set_bytes(oid, bytes).status;
   }
   template <typename T>
