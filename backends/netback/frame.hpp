@@ -11,8 +11,8 @@ namespace ringside::backends {
 
 /// One Ethernet frame on the back end's side of a vif, with what the ring said about it.
 struct Frame {
-  enum class Checksum : uint8_t { kUnknown, kBlank, kValidated };
-  enum class GsoType : uint8_t { kNone = 0, kTcpV4 = 1, kTcpV6 = 2 };
+  using Checksum = xenvif::Checksum;
+  using GsoType = xenvif::GsoType;
 
   std::vector<std::byte> bytes;
   Checksum checksum = Checksum::kUnknown;

@@ -3,6 +3,7 @@
 
 #include "backends/netback/guest_queue.hpp"
 #include "protocols/xenvif/checksum.hpp"
+#include "protocols/xenvif/extras.hpp"
 #include "protocols/xenvif/headers.hpp"
 #include "protocols/xenvif/segmenter.hpp"
 
@@ -137,22 +138,9 @@ void GuestQueue::place_extras(const Frame& frame) {
     answers_.push_back({ring::slot_as<netif_rx_response_t>(extra), -1});
   };
   if (frame.gso_type != Frame::GsoType::kNone) {
-    netif_extra_info_t extra{};
-    extra.type = XEN_NETIF_EXTRA_TYPE_GSO;
-    extra.flags = hashed ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
-    extra.u.gso.size = frame.gso_size;
-    extra.u.gso.type = static_cast<uint8_t>(frame.gso_type);
-    add(extra);
+    add(xenvif::gso_extra(frame.gso_type, frame.gso_size, hashed));
   }
-  if (!hashed) return;
-  netif_extra_info_t extra{};
-  extra.type = XEN_NETIF_EXTRA_TYPE_HASH;
-  extra.u.hash.type = static_cast<uint8_t>(frame.hash.type);
-  extra.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
-  for (unsigned i = 0; i < sizeof(extra.u.hash.value); ++i) {
-    extra.u.hash.value[i] = static_cast<uint8_t>(frame.hash.value >> 8 * i);  // NETIF-RX-029
-  }
-  add(extra);
+  if (hashed) add(xenvif::hash_extra(frame.hash));
 }
 
 void GuestQueue::put_batch() {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backends/netback/guest_queue.hpp"
+#include "protocols/xenvif/extras.hpp"
 #include "protocols/xenvif/headers.hpp"
 
 namespace ringside::backends {
@@ -49,15 +50,10 @@ void GuestQueue::take_gso(const netif_extra_info_t& extra, Sent& packet) const {
 }
 
 void GuestQueue::take_hash(const netif_extra_info_t& extra, Sent& packet) const {
-  const auto& hash = extra.u.hash;
-  if (!profile_.control_ring || hash.algorithm != XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ ||
-      hash.type > static_cast<uint8_t>(xenvif::HashType::kTcpV6)) {
+  packet.frame.hash = xenvif::hash_of(extra);
+  if (!profile_.control_ring || packet.frame.hash.type == xenvif::HashType::kNone) {
     packet.good = false;
-    return;
   }
-  uint32_t value = 0;  // NETIF-RX-029
-  for (unsigned i = 0; i < sizeof(hash.value); ++i) value |= uint32_t{hash.value[i]} << 8 * i;
-  packet.frame.hash = {static_cast<xenvif::HashType>(hash.type), value};
 }
 
 void GuestQueue::take_multicast(const netif_extra_info_t& extra, Sent& packet) const {

@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -8,24 +7,19 @@
 #include <string>
 
 #include "conformance/cli/run_program.hpp"
+#include "conformance/daemons/temporary_folder.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 
 using ringside::conformance::Ended;
+using ringside::conformance::TemporaryFolder;
 using ringside::conformance::run_program;
 
 /// Runs the program in a folder of its own, as a user does.
 class CliTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ringside-cli-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   Ended run(const std::string& arguments) const { return run_program(arguments, folder_.string()); }
 
   /// Bad input: exit code 4, one line that begins with "ringside: ERROR:" and says `words`.
@@ -53,7 +47,8 @@ class CliTest : public testing::Test {
     return std::string(RINGSIDE_SAMPLES "/") + name;
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_{temporary_.path()};
 };
 
 TEST_F(CliTest, HelpAndVersion) {

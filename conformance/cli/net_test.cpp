@@ -8,12 +8,14 @@
 #include <string>
 
 #include "conformance/cli/run_program.hpp"
+#include "conformance/daemons/temporary_folder.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 
 using ringside::conformance::Ended;
+using ringside::conformance::TemporaryFolder;
 using ringside::conformance::run_program;
 
 #ifdef RINGSIDE_SANITIZED
@@ -45,12 +47,6 @@ class NetUpTest : public testing::Test {
  protected:
   void SetUp() override {
     if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
-    std::string name = (fs::temp_directory_path() / "ringside-net-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) fs::remove_all(folder_);
   }
 
   /// Runs a shell script in the guest's namespace.
@@ -59,7 +55,8 @@ class NetUpTest : public testing::Test {
     return run_program("net up " + options + " -- sh ./script", folder_.string());
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_{temporary_.path()};
 };
 
 /// Once for each back end of the field.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "conformance/cli/run_program.hpp"
+#include "conformance/daemons/temporary_folder.hpp"
 #include "conformance/replay/capture.hpp"
 #include "conformance/replay/packet.hpp"
 
@@ -21,6 +22,7 @@ using ringside::conformance::Bytes;
 using ringside::conformance::CapturedFrame;
 using ringside::conformance::ChecksumState;
 using ringside::conformance::Ended;
+using ringside::conformance::TemporaryFolder;
 using ringside::conformance::read_capture;
 
 constexpr const char* kSample = RINGSIDE_SAMPLES "/net-mixed.pcap";
@@ -36,13 +38,6 @@ Bytes whole(CapturedFrame frame) {
 
 class RecordTest : public testing::TestWithParam<const char*> {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ringside-record-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   Ended run(const std::string& arguments) const {
     return ringside::conformance::run_program(arguments, folder_.string());
   }
@@ -51,7 +46,8 @@ class RecordTest : public testing::TestWithParam<const char*> {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_{temporary_.path()};
 };
 
 INSTANTIATE_TEST_SUITE_P(Profiles, RecordTest, testing::Values("linux", "classic", "qnic"));

@@ -8,12 +8,14 @@
 #include <string>
 
 #include "conformance/cli/run_program.hpp"
+#include "conformance/daemons/temporary_folder.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 
 using ringside::conformance::Ended;
+using ringside::conformance::TemporaryFolder;
 using ringside::conformance::run_program;
 
 #ifdef RINGSIDE_SANITIZED
@@ -34,22 +36,14 @@ unsigned fio_seconds() {
 
 class ServeNbdTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ringside-serve-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) fs::remove_all(folder_);
-  }
-
   /// Runs a shell script with the disk's URI in $NBD_URI.
   Ended serve(const std::string& options, const std::string& script) const {
     std::ofstream(folder_ / "script") << "set -eu\n" << script;
     return run_program("serve nbd " + options + " -- sh ./script", folder_.string());
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_{temporary_.path()};
 };
 
 /// Once for each back end of the field.

@@ -13,17 +13,8 @@ namespace {
 constexpr size_t kLongestHead = 512;
 constexpr unsigned kMostFragments = 32;
 
-// Both name what netif.h does.
-static_assert(static_cast<int>(backends::Frame::Checksum::kBlank) ==
-              static_cast<int>(xenvif::Checksum::kBlank));
-static_assert(static_cast<int>(backends::Frame::Checksum::kValidated) ==
-              static_cast<int>(xenvif::Checksum::kValidated));
-static_assert(static_cast<int>(backends::Frame::GsoType::kTcpV6) ==
-              static_cast<int>(xenvif::GsoType::kTcpV6));
-
 backends::Offload offload_of(const xenvif::RxPacket& packet) {
-  return {static_cast<backends::Frame::Checksum>(packet.checksum),
-          static_cast<backends::Frame::GsoType>(packet.gso.type), packet.gso.size};
+  return {packet.checksum, packet.gso.type, packet.gso.size};
 }
 
 }  // namespace
@@ -154,8 +145,8 @@ Status TapLane::send(uint16_t index) {
   }
   xenvif::TxPacket packet;
   packet.fragments = std::span(buffer.fragments).first(count);
-  packet.checksum = static_cast<xenvif::Checksum>(buffer.offload.checksum);
-  packet.gso = {static_cast<xenvif::GsoType>(buffer.offload.gso_type), buffer.offload.gso_size};
+  packet.checksum = buffer.offload.checksum;
+  packet.gso = {buffer.offload.gso_type, buffer.offload.gso_size};
   packet.cookie = index;
   return queue_->transmit(packet);
 }

@@ -3,6 +3,7 @@
 
 #include "backends/netback/port.hpp"
 #include "conformance/netif/vif_fixture.hpp"
+#include "conformance/rig/xen.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -21,7 +22,7 @@ class NetifQueuesTest : public VifFixture {
         *backends::find_netback_profile("linux"));
     attach();
     ASSERT_TRUE(device_->connect());
-    if (guest_->bus().events().cpus() < kQueues) GTEST_SKIP() << "this Xen has events for one CPU";
+    if (const auto why = chosen_xen_lacks(sim::XenFeature::kUpcallVector)) GTEST_SKIP() << *why;
     ASSERT_EQ(vif().queue_count(), kQueues);
   }
   void stop_backend() override { netback_.reset(); }

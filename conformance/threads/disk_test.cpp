@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "conformance/rig/vbd_device.hpp"
+#include "conformance/rig/xen.hpp"
 
 namespace ringside::conformance {
 namespace {
@@ -42,7 +43,7 @@ class ThreadedQueuesTest : public ::testing::Test, protected xenvbd::Client {
     });
     device_.emplace(*guest_, static_cast<xenvbd::Client&>(*this));
     ASSERT_TRUE(device_->connect());
-    if (guest_->bus().events().cpus() < kCpus) GTEST_SKIP() << "this Xen has events for one CPU";
+    if (const auto why = chosen_xen_lacks(sim::XenFeature::kUpcallVector)) GTEST_SKIP() << *why;
     ASSERT_EQ(vbd().queue_count(), kCpus);
   }
   void TearDown() override {

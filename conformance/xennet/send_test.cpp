@@ -1,3 +1,4 @@
+#include "conformance/rig/xen.hpp"
 #include "conformance/xennet/adapter_fixture.hpp"
 
 namespace ringside::conformance {
@@ -181,7 +182,7 @@ class XennetQueuesTest : public AdapterFixture {
   void SetUp() override {
     build("linux", {{"FrontendMaxQueues", 2}});
     run_adapter();
-    if (guest_->bus().events().cpus() < 2) GTEST_SKIP() << "this Xen has events for one CPU";
+    if (const auto why = chosen_xen_lacks(sim::XenFeature::kUpcallVector)) GTEST_SKIP() << *why;
   }
 };
 

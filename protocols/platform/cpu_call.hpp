@@ -13,30 +13,26 @@ class CpuCall {
   CpuCall& operator=(const CpuCall&) = delete;
 
   /// May be repeated; what is there stays.
-  Status prepare(Platform& platform, unsigned cpu, Delegate call = {}) {
+  Status prepare(Platform& platform, unsigned cpu) {
     if (timer_) return Status::kOk;
     auto done = platform.create_event();
     if (!done) return done.status();
     auto timer = platform.create_timer(Delegate::to<&CpuCall::expired>(*this), cpu);
     if (!timer) return timer.status();
     platform_ = &platform;
-    call_ = call;
     done_ = *std::move(done);
     timer_ = *std::move(timer);
     return Status::kOk;
   }
-  /// Returns when the delegate has. One at a time.
-  void run() {
+  /// Returns when `call` has. One at a time.
+  void run(Delegate call) {
+    call_ = call;
     done_->reset();
     timer_->start(platform_->now());
     if (ok(platform_->wait_until(*done_, kForever))) return;
     // The CPUs do not run any more.
     timer_->cancel();
     call_();
-  }
-  void run(Delegate call) {
-    call_ = call;
-    run();
   }
 
  private:

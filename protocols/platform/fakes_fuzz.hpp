@@ -16,6 +16,11 @@ namespace ringside {
 struct FuzzInput {
   uint8_t byte() { return at < size ? data[at++] : uint8_t{0}; }
   uint16_t word() { return static_cast<uint16_t>(byte() | byte() << 8); }
+  uint32_t double_word() {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) value = value << 8 | byte();
+    return value;
+  }
   bool over() const { return at >= size; }
   const uint8_t* data;
   size_t size;

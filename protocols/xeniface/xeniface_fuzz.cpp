@@ -93,21 +93,9 @@ struct Irp final : xeniface::PendingRequest {
   bool delivered = false, pending = false, completed = false;
 };
 
-/// The input, byte by byte; zeros behind its end.
-struct Source {
-  uint8_t byte() { return size == 0 ? uint8_t{0} : (--size, *data++); }
-  uint32_t word() {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = value << 8 | byte();
-    return value;
-  }
-  const uint8_t* data;
-  size_t size;
-};
-
 class Session {
  public:
-  explicit Session(Source& source) : source_(source) {
+  explicit Session(FuzzInput& source) : source_(source) {
     for (auto& one : programs_) one.emplace(world_);
     gateway_ = *xeniface::Gateway::create(
         {.services = {world_, world_, world_, world_}, .foreign = &world_});
@@ -138,7 +126,7 @@ class Session {
       case 6: return happen();
       case 7: {
         std::byte* const memory = programs_[index()]->own[0].address;
-        const size_t at = source_.word() % 4096;
+        const size_t at = source_.double_word() % 4096;
         const size_t count = std::min<size_t>(source_.byte() % 64, 4096 - at);
         for (size_t i = 0; i < count; ++i) memory[at + i] = std::byte{source_.byte()};
         return;
@@ -166,9 +154,9 @@ class Session {
     const uint32_t method = (which >= 12 && which < 20 && which % 2 == 0) ? 3 : 0;
     const uint32_t code = which < std::size(kFunctions)
                               ? xeniface::control_code(kFunctions[which], method)
-                              : source_.word();
-    const size_t input = (flags & 1) != 0 ? source_.word() % 8192 : source_.byte() % 64;
-    const size_t output = (flags & 2) != 0 ? source_.word() % 8192 : source_.byte();
+                              : source_.double_word();
+    const size_t input = (flags & 1) != 0 ? source_.double_word() % 8192 : source_.byte() % 64;
+    const size_t output = (flags & 2) != 0 ? source_.double_word() % 8192 : source_.byte();
     // Exactly as long as the contract wants, so that a byte beyond is an error of memory.
     std::vector<std::byte> buffer(xeniface::is_buffered(code) ? std::max(input, output) : input);
     for (size_t i = 0; i < std::min<size_t>(input, 128); ++i) buffer[i] = std::byte{source_.byte()};
@@ -213,7 +201,7 @@ class Session {
     for (uint8_t& byte : world_.value) byte = source_.byte();
   }
 
-  Source& source_;
+  FuzzInput& source_;
   World world_;
   std::array<std::optional<Program>, kHandles> programs_;
   platform::Box<xeniface::Gateway> gateway_;
@@ -225,8 +213,8 @@ class Session {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  Source source{data, size};
+  FuzzInput source{data, size};
   Session session(source);
-  for (int steps = 0; source.size != 0 && steps < 200; ++steps) session.step();
+  for (int steps = 0; !source.over() && steps < 200; ++steps) session.step();
   return 0;
 }

@@ -16,8 +16,7 @@ Status Adapter::create_parts(const xenbus::Services& services, std::string_view 
   auto vif = xenvif::Vif::create(services, path, *this);
   if (!vif) return vif.status();
   vif_ = *std::move(vif);
-  const auto tell = Delegate::to<&Adapter::tell_multicast>(*this);
-  if (Status status = multicast_call_.prepare(platform_, 0, tell); !ok(status)) return status;
+  if (Status status = multicast_call_.prepare(platform_, 0); !ok(status)) return status;
   auto lanes = platform::Array<platform::Box<Lane>>::create(platform_, vif_->max_queues());
   if (!lanes) return lanes.status();
   lanes_ = *std::move(lanes);
@@ -173,7 +172,7 @@ void Adapter::configured(const Configuration& configuration) {
   (void)vif_->configure_hash(hash_config(configuration.scaling));
   // XENNET-025: what the back end drops need not be dropped here.
   configuration_ = configuration;
-  multicast_call_.run();
+  multicast_call_.run(Delegate::to<&Adapter::tell_multicast>(*this));
   (void)vif_->filter_multicast(!configuration.wants_all_multicast());
 }
 

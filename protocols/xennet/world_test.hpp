@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "protocols/platform/fakes_fuzz.hpp"
+#include "protocols/platform/platform_fuzz.hpp"
 #include "protocols/xennet/net_buffer.hpp"
 #include "protocols/xennet/port.hpp"
 #include "protocols/xenvif/headers.hpp"
@@ -18,61 +18,24 @@ namespace ringside::xennet {
 
 using Bytes = std::vector<std::byte>;
 
-/// Memory, locks and timers that fire when told to; what the unit tests run on.
-class TestPlatform final : public platform::Platform {
+/// Two CPUs, memory that can be counted out, and timers that fire when told to.
+class TestPlatform final : public FakePlatform {
  public:
   void* allocate(size_t bytes) override {
     if (allocations_left == 0) return nullptr;
     --allocations_left;
-    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    return FakePlatform::allocate(bytes);
   }
-  void release(void* memory) override { std::free(memory); }
-  Result<platform::Page> allocate_page() override {
-    auto* address = static_cast<std::byte*>(std::aligned_alloc(4096, 4096));
-    std::memset(address, 0, 4096);
-    ++pages;
-    return platform::Page{address, reinterpret_cast<uintptr_t>(address) / 4096};
-  }
-  void release_page(platform::Page page) override {
-    --pages;
-    std::free(page.address);
-  }
-  Result<platform::PageRange> allocate_pages(unsigned) override { return Status::kNoMemory; }
-  void release_pages(const platform::PageRange&) override {}
-  Result<platform::Frame> reserve_frames(unsigned) override { return Status::kNoMemory; }
-  void release_frames(platform::Frame, unsigned) override {}
-  Result<std::byte*> map_frame(platform::Frame) override { return Status::kNoMemory; }
-  void unmap_frame(std::byte*) override {}
-  uint64_t tsc() override { return 0; }
-  platform::Nanoseconds now() override { return 0; }
-  Status wait_until(platform::Event&, platform::Nanoseconds) override { return Status::kTimedOut; }
-  void yield() override {}
   unsigned cpu() override { return on_cpu; }
   unsigned cpu_count() override { return 2; }
-  Result<Owned<platform::Event>> create_event() override { return Status::kNoMemory; }
-  Result<Owned<platform::Lock>> create_lock() override {
-    return Owned<platform::Lock>(new FakeLock);
-  }
   Result<Owned<platform::Timer>> create_timer(Delegate expired, unsigned cpu) override {
     timer_cpus.push_back(cpu);
-    return Owned<platform::Timer>(&timers.emplace_back(expired));
+    return FakePlatform::create_timer(expired, cpu);
   }
-  Result<Owned<platform::Work>> create_work(Delegate, unsigned) override {
-    return Status::kNoMemory;
-  }
-  void set_upcall(unsigned, Delegate) override {}
-  uint8_t upcall_vector(unsigned) override { return 0; }
-  uint32_t upcall_line() override { return 0; }
-  uint64_t random() override { return 4; }
-  void log(platform::LogLevel, std::string_view) override {}
   uint32_t setting(std::string_view name, uint32_t fallback) override {
     const auto found = settings.find(std::string(name));
     return found == settings.end() ? fallback : found->second;
   }
-  Status store_setting(std::string_view, uint32_t) override { return Status::kNotSupported; }
-  uint32_t read_port(uint16_t, unsigned) override { return ~0u; }
-  void write_port(uint16_t, unsigned, uint32_t) override {}
-  [[noreturn]] void fail(const char*, int, const char*) override { std::abort(); }
 
   /// Runs every timer that is due, each on its CPU; whether there was one.
   bool fire() {
@@ -88,11 +51,9 @@ class TestPlatform final : public platform::Platform {
   }
 
   std::map<std::string, uint32_t> settings;
-  std::deque<FakeTimer> timers;
   std::vector<unsigned> timer_cpus;
   unsigned on_cpu = 0;
   uint64_t allocations_left = ~uint64_t{0};
-  int pages = 0;
 };
 
 /// A list with the MDLs and bytes of its packets.

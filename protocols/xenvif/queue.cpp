@@ -91,7 +91,7 @@ Status Queue::create_parts() {
     if (!lock) return lock.status();
     idle_lock_ = *std::move(lock);
   }
-  return switch_.prepare(platform, index_, Delegate::to<&Queue::switch_over>(*this));
+  return switch_.prepare(platform, index_);
 }
 
 Status Queue::open_channels(xenbus::DomainId peer, bool split) {
@@ -122,16 +122,17 @@ Status Queue::publish(const xenbus::Node& directory) const {
 
 void Queue::start() {
   to_run_ = true;
-  switch_.run();
+  switch_.run(Delegate::to<&Queue::begin>(*this));
 }
 
 void Queue::stop() {
-  if (std::exchange(to_run_, false)) switch_.run();
+  if (std::exchange(to_run_, false)) switch_.run(Delegate::to<&Queue::end>(*this));
 }
 
-void Queue::switch_over() {
-  running_ = to_run_;
-  if (!running_) return;
+void Queue::end() { running_ = false; }
+
+void Queue::begin() {
+  running_ = true;
   multicast_.forget_told();
   multicast_told_ = false;
   owner_.queue_started(*this);

@@ -86,7 +86,8 @@ class Queue {
   void notify_receiver();
   void defer(platform::Nanoseconds delay);
   void fail(Status why);
-  void switch_over();
+  void begin();
+  void end();
   void tell_multicast();
   Status create_parts();
   Status open_channels(xenbus::DomainId peer, bool split);
@@ -108,7 +109,7 @@ class Queue {
   uint32_t seen_rx_ = 0;
   platform::CpuCall switch_;         ///< to running or not, where nothing else runs beside it
   Owned<platform::Lock> idle_lock_;  ///< between give_back() and the device, while not running
-  bool to_run_ = false;              ///< what switch_over() makes of running_
+  bool to_run_ = false;              ///< of the device: between start() and stop()
   bool running_ = false;             ///< of this CPU
   bool failed_ = false;
 };

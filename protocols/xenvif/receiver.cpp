@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "protocols/xenvif/extras.hpp"
 #include "protocols/xenvif/headers.hpp"
 
 namespace ringside::xenvif {
@@ -227,16 +228,13 @@ void Receiver::take_gso(const netif_extra_info_t& extra, RxPacket& packet) {
 }
 
 void Receiver::take_hash(const netif_extra_info_t& extra, RxPacket& packet) {
-  const auto& hash = extra.u.hash;
+  const PacketHash hash = hash_of(extra);
   follow_hash();
   // NETIF-RX-029: only who was asked to may tell hashes.
-  const bool valid = hash_set_up_ && packet.hash.type == HashType::kNone &&
-                     hash.algorithm == XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ &&
-                     hash.type <= static_cast<uint8_t>(HashType::kTcpV6);
+  const bool valid =
+      hash_set_up_ && packet.hash.type == HashType::kNone && hash.type != HashType::kNone;
   if (!valid) return note_drop(RxDrop::kBadExtra);
-  uint32_t value = 0;
-  for (unsigned i = 0; i < sizeof(hash.value); ++i) value |= uint32_t{hash.value[i]} << 8 * i;
-  packet.hash = {static_cast<HashType>(hash.type), value};
+  packet.hash = hash;
 }
 
 void Receiver::follow_hash() {

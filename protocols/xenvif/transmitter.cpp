@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "protocols/xenvif/extras.hpp"
+
 namespace ringside::xenvif {
 namespace {
 
@@ -208,22 +210,9 @@ void Transmitter::put(const Pieces& pieces, uint16_t packet, const Label& label)
 void Transmitter::put_extras(const Label& label) {
   const bool hashed = label.hash.type != HashType::kNone;
   if (label.gso.type != GsoType::kNone) {
-    netif_extra_info_t info{};
-    info.type = XEN_NETIF_EXTRA_TYPE_GSO;
-    info.flags = hashed ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
-    info.u.gso.size = label.gso.size;
-    info.u.gso.type = static_cast<uint8_t>(label.gso.type);
-    put_extra(info);
+    put_extra(gso_extra(label.gso.type, label.gso.size, hashed));
   }
-  if (!hashed) return;
-  netif_extra_info_t info{};
-  info.type = XEN_NETIF_EXTRA_TYPE_HASH;
-  info.u.hash.type = static_cast<uint8_t>(label.hash.type);
-  info.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
-  for (unsigned i = 0; i < sizeof(info.u.hash.value); ++i) {
-    info.u.hash.value[i] = static_cast<uint8_t>(label.hash.value >> 8 * i);  // NETIF-RX-029
-  }
-  put_extra(info);
+  if (hashed) put_extra(hash_extra(label.hash));
 }
 
 void Transmitter::put_extra(const netif_extra_info_t& info) {

@@ -16,18 +16,6 @@ using namespace ringside::xenvbd;
 // there is, or a request reaches outside the disk or a buffer.
 namespace {
 
-/// The input, byte by byte; zeros behind its end.
-struct Source {
-  uint8_t byte() { return size == 0 ? uint8_t{0} : (--size, *data++); }
-  uint32_t word() {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = value << 8 | byte();
-    return value;
-  }
-  const uint8_t* data;
-  size_t size;
-};
-
 struct Order {
   std::vector<std::byte> cdb;
   std::vector<std::byte> buffer;
@@ -38,7 +26,7 @@ struct Order {
 
 class Session final : ScsiUnit::Owner, Medium {
  public:
-  explicit Session(Source& source) : source_(source) { change_disk(); }
+  explicit Session(FuzzInput& source) : source_(source) { change_disk(); }
   ~Session() {
     while (!waiting_.empty()) answer();
     for (const Order& order : orders_) CHECK(order.done);
@@ -160,7 +148,7 @@ class Session final : ScsiUnit::Owner, Medium {
     if (pointer.where == FieldPointer::Where::kCdb) CHECK(pointer.byte < Cdb::kMaxLength);
   }
 
-  Source& source_;
+  FuzzInput& source_;
   Disk disk_;
   bool changed_on_the_way_ = false;  ///< commands may know another one
   ScsiUnit unit_{7, *this};
@@ -171,8 +159,8 @@ class Session final : ScsiUnit::Owner, Medium {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  Source source{data, size};
+  FuzzInput source{data, size};
   Session session(source);
-  for (int steps = 0; source.size != 0 && steps < 100; ++steps) session.step();
+  for (int steps = 0; !source.over() && steps < 100; ++steps) session.step();
   return 0;
 }
